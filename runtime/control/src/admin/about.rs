@@ -1,0 +1,61 @@
+//! The node itself and its whole configuration.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::Node;
+use super::answer::answer;
+use crate::Timestamp;
+use crate::node::{ConfigurationStatus, NodeStatus, Phase};
+use crate::refusal::Refusal;
+use crate::view::SetView;
+
+#[derive(Serialize)]
+struct About {
+    node: String,
+    version: String,
+    started_at: Timestamp,
+    phase: Phase,
+    configuration: ConfigurationStatus,
+    /// What else this API answers.
+    paths: &'static [&'static str],
+}
+
+pub(super) const PATHS: &[&str] = &[
+    "/status",
+    "/config",
+    "/services",
+    "/services/{name}",
+    "/upstreams",
+    "/upstreams/{name}",
+    "/upstreams/{name}/targets",
+    "/routes",
+    "/routes/{name}",
+    "/routes/{name}/chain",
+    "/consumers",
+    "/consumers/{name}",
+    "/certificates",
+    "/certificates/{name}",
+    "/snis",
+    "/plugins",
+    "/plugins/{name}",
+    "/modules",
+];
+
+pub(super) async fn node(State(node): State<Node>) -> Result<Response, Refusal> {
+    let NodeStatus { node, version, started_at, phase, configuration, .. } = node.status();
+    answer(&About { node, version, started_at, phase, configuration, paths: PATHS })
+}
+
+pub(super) async fn status(State(node): State<Node>) -> Result<Response, Refusal> {
+    answer(&node.status())
+}
+
+/// Everything at once, without secrets. Rendered beside the runtime: a large set takes a while, and
+/// the status listener's probes must not wait for it.
+pub(super) async fn configuration(State(node): State<Node>) -> Result<Response, Refusal> {
+    let set = node.configuration();
+    let rendered = tokio::task::spawn_blocking(move || answer(&SetView::from(&*set)));
+    rendered.await.map_err(|error| Refusal::internal(&error))?
+}

@@ -1,0 +1,46 @@
+/// Counts by label value. Every value comes from a fixed list, so that the number of time series is
+/// bounded whatever clients send.
+pub type Labelled = Vec<(&'static str, u64)>;
+
+/// What the data plane counted since the start; gauges are marked so. What a
+/// [`NodeStatus`](super::NodeStatus) tells is exposed from there.
+#[derive(Clone, Debug, Default)]
+pub struct NodeMetrics {
+    /// Answered requests by status class: `1xx` to `5xx`.
+    pub requests: Labelled,
+    /// From a request's head to its response's end.
+    pub request_duration: Histogram,
+    /// From the moment a request is sent on to the head of the upstream's response.
+    pub upstream_duration: Histogram,
+    /// Gauge: open connections of clients.
+    pub connections: u64,
+    /// Connections of clients, the closed ones included.
+    pub connections_accepted: u64,
+    /// Gauge: open connections to upstreams.
+    pub upstream_connections: u64,
+    /// Failed attempts to get an answer from an upstream, by kind.
+    pub upstream_errors: Labelled,
+    /// Hooks that trapped, timed out or found no free instance, by kind.
+    pub plugin_faults: Labelled,
+    /// Responses that the gateway itself made for an error, by kind.
+    pub errors: Labelled,
+    pub log_records_dropped: u64,
+    pub sink_writes_dropped: u64,
+    /// Configurations put in place.
+    pub reloads_applied: u64,
+    /// Configurations refused.
+    pub reloads_refused: u64,
+    /// Gauge: counters that the limiter keeps.
+    pub limiter_counters: u64,
+}
+
+/// How often a duration fell between two bounds.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    /// Upper bounds in seconds, ascending, each included in its bucket.
+    pub bounds: &'static [f64],
+    /// One count for each bound, not cumulative, and a last one for what is over all bounds.
+    pub counts: Vec<u64>,
+    /// Of all durations, in seconds.
+    pub sum: f64,
+}

@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use tollgate_model::ConfigSet;
+use tollgate_model::units::TimeSpan;
+
+use super::{ModuleState, ModuleView};
+use crate::Timestamp;
+
+/// How a node is doing.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeStatus {
+    /// The node's name.
+    pub node: String,
+    pub version: String,
+    pub started_at: Timestamp,
+    /// Shown in whole seconds.
+    #[serde(serialize_with = "whole_seconds")]
+    pub uptime: Duration,
+    pub phase: Phase,
+    /// Threads that serve requests.
+    pub workers: usize,
+    pub configuration: ConfigurationStatus,
+    pub counts: EntityCounts,
+    /// Routes that answer 503 on this node.
+    pub degraded_routes: Vec<DegradedRoute>,
+    pub modules: ModuleCounts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// No configuration serves yet.
+    Starting,
+    Serving,
+    /// Asked to end: what was accepted is still answered, nobody should send more.
+    Draining,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ConfigurationStatus {
+    /// The store's URL as the node was given it: `file:gateway.toml`.
+    pub source: String,
+    /// Of the state that serves, in hex. `None` before the first.
+    pub digest: Option<String>,
+    /// When the state that serves was put in place. `None` before the first.
+    pub loaded_at: Option<Timestamp>,
+    /// Number of changes put in place since the start, the first state included.
+    pub generation: u64,
+    /// Why the newest state does not serve. `None` when it does.
+    pub last_error: Option<Failure>,
+}
+
+/// What went wrong, and when.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// The whole report, perhaps of many lines. Without secrets.
+    pub message: String,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EntityCounts {
+    pub routes: usize,
+    pub services: usize,
+    pub consumers: usize,
+    pub credentials: usize,
+    pub plugins: usize,
+}
+
+impl EntityCounts {
+    /// Counts a set, O(consumers).
+    pub fn of(set: &ConfigSet) -> EntityCounts {
+        EntityCounts {
+            routes: set.routes.len(),
+            services: set.services.len(),
+            consumers: set.consumers.len(),
+            credentials: set.consumers.values().map(|consumer| consumer.keys.len()).sum(),
+            plugins: set.plugins.len(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DegradedRoute {
+    pub route: String,
+    pub reason: String,
+}
+
+/// Modules by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ModuleCounts {
+    pub serving: usize,
+    pub stale: usize,
+    pub removed: usize,
+    pub broken: usize,
+    /// Generations of all modules that are not freed yet, the serving ones included.
+    pub generations_alive: usize,
+}
+
+impl ModuleCounts {
+    pub fn of(modules: &[ModuleView]) -> ModuleCounts {
+        let in_state = |state: ModuleState| modules.iter().filter(|module| module.state == state).count();
+        ModuleCounts {
+            serving: in_state(ModuleState::Serving),
+            stale: in_state(ModuleState::Stale),
+            removed: in_state(ModuleState::Removed),
+            broken: in_state(ModuleState::Broken),
+            generations_alive: modules.iter().map(|module| module.alive).sum(),
+        }
+    }
+}
+
+fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&TimeSpan(Duration::from_secs(duration.as_secs())))
+}

@@ -1,0 +1,91 @@
+//! Which plugins a request meets, and in which order.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::entity::{ChainEntry, Consumer, Plugin, Route};
+use crate::{Condition, ConfigSet};
+
+/// Plugins in the order they run: global, then service, then route entries, each level in its own
+/// order; an entry with the name of an outer one stands in the outer one's place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chain {
+    pub links: Vec<ChainLink>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChainLink {
+    pub plugin: Arc<Plugin>,
+    pub when: Option<Condition>,
+    /// Level of the entry that stands here (the inner one where it replaced an outer one).
+    pub level: Level,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Global,
+    Service,
+    Route,
+    Consumer,
+}
+
+impl ConfigSet {
+    /// The first part of a request's chain on this route of the set.
+    pub fn route_chain(&self, route: &Route) -> Chain {
+        let service = self.services.get(&route.service).map_or(&[][..], |service| &service.chain);
+        let mut chain = Chain::default();
+        self.extend(&mut chain, &self.chain, Level::Global);
+        self.extend(&mut chain, service, Level::Service);
+        self.extend(&mut chain, &route.chain, Level::Route);
+        chain
+    }
+
+    /// The second part, for this consumer of the set.
+    pub fn consumer_chain(&self, consumer: &Consumer) -> Chain {
+        let mut chain = Chain::default();
+        self.extend(&mut chain, &consumer.chain, Level::Consumer);
+        chain
+    }
+
+    /// What is allowed on this route but probably not meant.
+    pub fn lint_route(&self, route: &Route) -> Vec<String> {
+        let links = self.route_chain(route).links;
+        let Some(identified) = links.iter().position(|link| link.plugin.grants.credentials) else {
+            return Vec::new();
+        };
+        let too_early = links[..identified].iter().filter(|link| counts_by_consumer(&link.plugin));
+        too_early
+            .map(|link| {
+                let (early, authentication) = (&link.plugin.name, &links[identified].plugin.name);
+                format!("`{early}` counts by consumer but runs before `{authentication}`, which finds out who calls")
+            })
+            .collect()
+    }
+
+    fn extend(&self, chain: &mut Chain, entries: &[ChainEntry], level: Level) {
+        for entry in entries {
+            // Leaving out a plugin would let requests pass that it should have stopped.
+            let plugin = self.plugins.get(&entry.plugin).expect("references of a set resolve");
+            let link = ChainLink { plugin: Arc::clone(plugin), when: entry.when.clone(), level };
+            match chain.links.iter_mut().find(|outer| outer.plugin.name == entry.plugin) {
+                Some(outer) => *outer = link,
+                None => chain.links.push(link),
+            }
+        }
+    }
+}
+
+/// Whether `by = "consumer"` stands anywhere in the settings, as it does for the throttling plugins.
+fn counts_by_consumer(plugin: &Plugin) -> bool {
+    fn within(value: &Value) -> bool {
+        match value {
+            Value::Object(table) => {
+                table.iter().any(|(key, value)| (key == "by" && value == "consumer") || within(value))
+            }
+            Value::Array(items) => items.iter().any(within),
+            _ => false,
+        }
+    }
+    plugin.config.values().any(within) || plugin.config.get("by").is_some_and(|by| by == "consumer")
+}

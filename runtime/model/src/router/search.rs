@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use super::order::Alternative;
+use crate::condition::RequestFacts;
+use crate::entity::Route;
+
+/// A candidate's place in the order of all candidates: the smaller wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank(u32);
+
+impl Rank {
+    /// After every candidate: the best of nothing.
+    pub(super) const NONE: Rank = Rank(u32::MAX);
+
+    pub(super) fn at(place: usize) -> Rank {
+        Rank(u32::try_from(place).expect("four billion pairs of host and path do not fit into memory"))
+    }
+
+    fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A pair of host and path of a route. A bucket, all candidates with the same host and path, is
+/// known by its best one; the others follow in rising rank.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    route: u32,
+    next: Rank,
+    /// Kept only where methods, headers or query are to be checked, so that most lookups never
+    /// touch the route's memory.
+    conditions: Option<Arc<Route>>,
+}
+
+impl Candidate {
+    pub(super) fn new(alternative: &Alternative<'_>, next: Rank) -> Candidate {
+        let route = alternative.route;
+        let conditional = !(route.methods.is_empty() && route.headers.is_empty() && route.query.is_empty());
+        Candidate { route: alternative.index, next, conditions: conditional.then(|| Arc::clone(route)) }
+    }
+
+    fn admits(&self, facts: &impl RequestFacts) -> bool {
+        self.conditions.as_ref().is_none_or(|route| {
+            (route.methods.is_empty() || route.methods.contains(facts.method()))
+                && route.headers.iter().all(|header| header.matches(facts.headers()))
+                && route.query.iter().all(|parameter| parameter.matches(facts.query()))
+        })
+    }
+}
+
+/// One lookup: the best candidate so far.
+pub(super) struct Search<'s, F> {
+    pub(super) facts: &'s F,
+    candidates: &'s [Candidate],
+    best: Rank,
+    prefix: usize,
+}
+
+/// What a lookup ends with.
+pub(super) struct Found {
+    /// The route's index in the order of building.
+    pub(super) route: usize,
+    /// Length of the prefix that matched.
+    pub(super) prefix: usize,
+}
+
+impl<'s, F: RequestFacts> Search<'s, F> {
+    pub(super) fn new(facts: &'s F, candidates: &'s [Candidate]) -> Self {
+        Search { facts, candidates, best: Rank::NONE, prefix: 0 }
+    }
+
+    /// Whether a part with this best rank is worth a look.
+    pub(super) fn beaten_by(&self, rank: Rank) -> bool {
+        rank < self.best
+    }
+
+    /// Takes the first candidate of a bucket that admits the request, if it beats the best so far.
+    pub(super) fn consider(&mut self, bucket: Rank, prefix: usize) {
+        let mut at = bucket;
+        while self.beaten_by(at) {
+            let candidate = &self.candidates[at.place()];
+            if candidate.admits(self.facts) {
+                (self.best, self.prefix) = (at, prefix);
+            }
+            at = candidate.next;
+        }
+    }
+
+    /// As [`consider`](Self::consider) for one candidate whose path still has to be checked, which
+    /// is the dear part.
+    pub(super) fn consider_if(&mut self, rank: Rank, path_matches: impl FnOnce(&str) -> bool) {
+        if self.beaten_by(rank) && self.candidates[rank.place()].admits(self.facts) && path_matches(self.facts.path()) {
+            (self.best, self.prefix) = (rank, 0);
+        }
+    }
+
+    pub(super) fn found(&self) -> Option<Found> {
+        let candidate = self.candidates.get(self.best.place())?;
+        Some(Found { route: candidate.route as usize, prefix: self.prefix })
+    }
+}

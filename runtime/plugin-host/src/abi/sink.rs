@@ -1,0 +1,61 @@
+use std::path::{Component, Path, PathBuf};
+
+use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
+use wasmtime::{StoreContextMut, bail};
+
+use crate::guest::{Guest, Owned};
+use crate::plugin::PluginUse;
+use crate::ports::sink::Target;
+
+pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
+    linker.func_wrap("open", |mut store: StoreContextMut<'_, Guest>, (target,): (WasmStr,)| {
+        let target = target.to_str(&store)?.into_owned();
+        Ok((open(store.data_mut(), &target)?,))
+    })?;
+    linker.func_wrap("write", |store: StoreContextMut<'_, Guest>, (sink, bytes): (u32, WasmList<u8>)| {
+        let owner = store.data().plugin()?.id();
+        match store.data().sinks.get(sink as usize) {
+            Some(sink) if sink.plugin == owner => Ok((sink.thing.write(bytes.as_le_slice(&store).to_vec()),)),
+            _ => bail!("sink {sink} was not opened by this use of the plugin"),
+        }
+    })
+}
+
+fn open(guest: &mut Guest, target: &str) -> wasmtime::Result<Result<u32, String>> {
+    let plugin = guest.configuring()?.clone();
+    if guest.sinks.iter().filter(|(_, sink)| sink.plugin == plugin.id()).count() >= SINKS {
+        return Ok(Err(format!("a plugin may open {SINKS} sinks")));
+    }
+    let resolved = match resolve(&plugin, &guest.services.data, target) {
+        Ok(resolved) => resolved,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    Ok(match guest.services.sinks.open(resolved) {
+        Ok(sink) => Ok(guest.sinks.insert(Owned { plugin: plugin.id(), thing: sink }) as u32),
+        Err(error) => Err(format!("{target} can't be opened: {error}")),
+    })
+}
+
+/// What the operator granted, as an absolute target.
+fn resolve(plugin: &PluginUse, data: &Path, target: &str) -> Result<Target, String> {
+    if target == "stdout:" {
+        return match plugin.grants().standard_output {
+            true => Ok(Target::StandardOutput),
+            false => Err("standard output is not granted: set grants.standard_output = true for this plugin".into()),
+        };
+    }
+    let Some(path) = target.strip_prefix("file:").filter(|path| !path.is_empty()) else {
+        return Err(format!("`{target}` is no target; write `file:PATH` or `stdout:`"));
+    };
+    let granted = plugin.grants().files.iter().any(|granted| granted == Path::new(path));
+    if !granted {
+        return Err(format!("the file is not granted: add \"{path}\" to this plugin's grants.files"));
+    }
+    let path = PathBuf::from(path);
+    if path.components().any(|part| part == Component::ParentDir) {
+        return Err(format!("`{}` leads out of its folder", path.display()));
+    }
+    Ok(Target::File(data.join(path)))
+}
+
+const SINKS: usize = 16;

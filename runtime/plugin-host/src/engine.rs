@@ -1,0 +1,85 @@
+//! The one wasmtime engine of the process, and the clock that interrupts guests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::config::HostConfig;
+
+/// Length of a tick: the grain of processor-time limits, and how long a busy guest keeps the worker
+/// from its other requests.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+pub(crate) fn build(config: &HostConfig) -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::default();
+    // Set, not defaulted: a component takes several core instances (its shims), each slot is
+    // address space only until it is used.
+    pool.total_component_instances(config.instances)
+        .total_core_instances(config.instances * CORE_INSTANCES)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .total_memories(config.instances)
+        .max_memories_per_component(1)
+        .max_memories_per_module(1)
+        .total_tables(config.instances * TABLES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(1)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(config.memory)
+        .max_component_instance_size(1 << 20)
+        .max_core_instance_size(1 << 20)
+        .total_stacks(config.instances)
+        .max_unused_warm_slots(64)
+        .linear_memory_keep_resident(64 << 10)
+        .table_keep_resident(4 << 10)
+        .async_stack_keep_resident(16 << 10);
+    let mut settings = Config::new();
+    settings
+        .epoch_interruption(true)
+        .wasm_component_model(true)
+        .wasm_simd(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .concurrency_support(false)
+        .async_stack_size(STACK)
+        .max_wasm_stack(WASM_STACK)
+        .memory_init_cow(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&settings)
+}
+
+/// Advances the engine's epoch every [`TICK`] until dropped.
+pub(crate) struct Ticker {
+    stop: Arc<AtomicBool>,
+}
+
+impl Ticker {
+    pub(crate) fn start(engine: &Engine) -> std::io::Result<Ticker> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let engine = engine.clone();
+        std::thread::Builder::new().name("epoch".into()).spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Ticker { stop })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Of one component: the plugin itself and the two shims of the canonical ABI, with room to spare.
+const CORE_INSTANCES: u32 = 8;
+const TABLES: u32 = 4;
+const TABLE_ELEMENTS: usize = 4096;
+/// Stack of a hook's fiber, host frames included.
+const STACK: usize = 512 << 10;
+const WASM_STACK: usize = 256 << 10;

@@ -1,0 +1,259 @@
+//! The current request, as plugins see it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use smallvec::SmallVec;
+use tollgate_limits::Taken;
+use tollgate_model::RequestFacts;
+
+use crate::ports::directory::{Directory, Identity};
+use crate::value::Value;
+
+/// A request on its way through the chain. Lives from the first hook to the last; a hook holds it
+/// while it runs, nobody holds it while the upstream works on an upgraded connection.
+pub struct Exchange {
+    pub request: RequestHead,
+    pub response: ResponseSide,
+    /// Set by the plugin that authenticated the request.
+    pub identity: Option<Arc<Identity>>,
+    /// JSON members that plugins added to the log record, without braces.
+    pub log_fields: String,
+    pub(crate) log_field_count: u8,
+    /// `None` once no hook will ask it any more: it holds all consumers.
+    pub(crate) directory: Option<Arc<dyn Directory>>,
+    pub(crate) context: Context,
+    /// The piece that a body hook is called for.
+    pub(crate) piece: Option<Bytes>,
+    pub(crate) taken: SmallVec<[Taken; 1]>,
+}
+
+pub struct RequestHead {
+    pub id: HeaderValue,
+    pub method: Method,
+    /// As the client sent it, normalised.
+    pub uri: Uri,
+    pub version: Version,
+    pub headers: HeaderMap,
+    pub scheme: &'static str,
+    pub authority: Authority,
+    pub client: IpAddr,
+    pub peer: SocketAddr,
+    pub route: Arc<str>,
+    pub service: Arc<str>,
+    /// Path and query for the upstream where they differ from `uri`'s.
+    pub target: Option<PathAndQuery>,
+    /// A `Host` that a plugin chose for the upstream.
+    pub host_override: Option<HeaderValue>,
+    /// The head went to the upstream: edits are too late.
+    pub sent: bool,
+}
+
+/// The host a client asked for, in lower case, with the port it gave.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    text: HeaderValue,
+    name_length: usize,
+}
+
+impl Authority {
+    /// `name_length`: bytes of the name in front of the port, brackets of an IPv6 address included.
+    pub fn new(text: HeaderValue, name_length: usize) -> Authority {
+        let name_length = name_length.min(text.len());
+        if text.as_bytes().iter().any(u8::is_ascii_uppercase) {
+            let lower = text.as_bytes().to_ascii_lowercase();
+            if let Ok(text) = HeaderValue::from_maybe_shared(Bytes::from(lower)) {
+                return Authority { text, name_length };
+            }
+        }
+        Authority { text, name_length }
+    }
+
+    pub fn header(&self) -> &HeaderValue {
+        &self.text
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.text.to_str().unwrap_or_default()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.as_str()[..self.name_length.min(self.as_str().len())]
+    }
+}
+
+/// The response, before and after there is one.
+#[derive(Default)]
+pub struct ResponseSide {
+    /// Edits made before there was a response, in order; replayed on whatever response comes.
+    pub(crate) early: SmallVec<[EarlyEdit; 6]>,
+    pub answer: Option<PreparedAnswer>,
+    pub head: Option<ResponseHead>,
+    /// The head went to the client: edits are too late.
+    pub sent: bool,
+}
+
+/// A field edit that waits for a response.
+#[derive(Clone, Debug)]
+pub(crate) enum EarlyEdit {
+    Set(HeaderName, HeaderValue),
+    Append(HeaderName, HeaderValue),
+    Remove(HeaderName),
+}
+
+#[derive(Debug)]
+pub struct ResponseHead {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Upstream,
+    Plugin,
+    Gateway,
+}
+
+/// An answer that a plugin prepared instead of the upstream's.
+#[derive(Debug)]
+pub enum PreparedAnswer {
+    Body(StatusCode, Bytes),
+    /// In the gateway's own error format.
+    Refusal(StatusCode, String),
+}
+
+impl Exchange {
+    pub fn new(request: RequestHead, directory: Arc<dyn Directory>) -> Box<Exchange> {
+        Box::new(Exchange {
+            request,
+            response: ResponseSide::default(),
+            identity: None,
+            log_fields: String::new(),
+            log_field_count: 0,
+            directory: Some(directory),
+            context: Context::default(),
+            piece: None,
+            taken: SmallVec::new(),
+        })
+    }
+}
+
+impl Exchange {
+    /// No hook will run any more: keeps only what the log record needs.
+    pub fn let_go(&mut self) {
+        self.directory = None;
+        self.context = Context::default();
+        self.response = ResponseSide::default();
+        self.taken.clear();
+    }
+}
+
+impl ResponseSide {
+    /// There is a response: what was collected for it is put on it.
+    pub fn begin(&mut self, status: StatusCode, headers: HeaderMap, origin: Origin) {
+        let mut head = ResponseHead { status, headers, origin };
+        for edit in self.early.drain(..) {
+            match edit {
+                EarlyEdit::Set(name, value) => {
+                    head.headers.insert(name, value);
+                }
+                EarlyEdit::Append(name, value) => {
+                    head.headers.append(name, value);
+                }
+                EarlyEdit::Remove(name) => {
+                    head.headers.remove(name);
+                }
+            }
+        }
+        self.head = Some(head);
+    }
+}
+
+impl RequestHead {
+    /// Path and query that the upstream is to be sent, before the service's prefix.
+    pub fn upstream_target(&self) -> Option<&PathAndQuery> {
+        self.target.as_ref().or_else(|| self.uri.path_and_query())
+    }
+}
+
+impl RequestFacts for RequestHead {
+    fn method(&self) -> &Method {
+        &self.method
+    }
+    fn host(&self) -> &str {
+        self.authority.name()
+    }
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
+    fn query(&self) -> &str {
+        self.uri.query().unwrap_or_default()
+    }
+    fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+    fn client_address(&self) -> IpAddr {
+        self.client
+    }
+}
+
+/// What the plugins of a chain tell each other. Few entries: a list is faster than a map.
+#[derive(Default)]
+pub(crate) struct Context {
+    entries: SmallVec<[(Arc<str>, Entry); 4]>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Value(Value),
+    Number(i64),
+}
+
+impl Context {
+    pub(crate) fn get(&self, key: &Arc<str>) -> Option<&Entry> {
+        self.entries.iter().find(|(name, _)| same_key(name, key)).map(|(_, entry)| entry)
+    }
+
+    /// False when there is no room.
+    pub(crate) fn set(&mut self, key: &Arc<str>, entry: Entry) -> bool {
+        let size = entry.size();
+        match self.entries.iter_mut().find(|(name, _)| same_key(name, key)) {
+            Some((_, old)) => {
+                if self.bytes - old.size() + size > CONTEXT_BYTES {
+                    return false;
+                }
+                self.bytes = self.bytes - old.size() + size;
+                *old = entry;
+            }
+            None => {
+                if self.entries.len() >= CONTEXT_ENTRIES || self.bytes + size > CONTEXT_BYTES {
+                    return false;
+                }
+                self.bytes += size;
+                self.entries.push((Arc::clone(key), entry));
+            }
+        }
+        true
+    }
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        match self {
+            Entry::Value(value) => value.as_bytes().len(),
+            Entry::Number(_) => 8,
+        }
+    }
+}
+
+fn same_key(a: &Arc<str>, b: &Arc<str>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
+}
+
+const CONTEXT_ENTRIES: usize = 64;
+const CONTEXT_BYTES: usize = 64 << 10;

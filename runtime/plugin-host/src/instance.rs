@@ -1,0 +1,283 @@
+//! One instance of a module: a store, its exports, and how a call into it is bounded.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use tokio::time::Sleep;
+use wasmtime::component::{ComponentNamedList, Instance as Linked, Lift, Lower, TypedFunc};
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::abi::{self, Action, ConfigProblem, LogRecord};
+use crate::config::HookLimits;
+use crate::engine::TICK;
+use crate::error::{CpuExceeded, HookErrorKind};
+use crate::exchange::Exchange;
+use crate::guest::{Guest, Phase};
+use crate::host::Services;
+use crate::module::{Hooks, ModuleGeneration};
+use crate::plugin::PluginUse;
+
+pub(crate) struct Instance {
+    store: Store<Guest>,
+    exports: Exports,
+    configured: HashSet<u32, RandomState>,
+    /// Where in the pool's history of swaps this instance has let go of what is gone.
+    pub(crate) swept: u64,
+}
+
+/// The hook to call and what it is called with.
+#[derive(Clone, Debug)]
+pub(crate) enum Hook {
+    Request,
+    RequestBody { piece: Bytes, end: bool },
+    Response,
+    ResponseBody { piece: Bytes, end: bool },
+}
+
+/// How a call went wrong. The instance must not be used again.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: HookErrorKind,
+    pub(crate) detail: String,
+}
+
+struct Exports {
+    configure: TypedFunc<(u32, Bytes), (Result<abi::Subscription, Vec<ConfigProblem>>,)>,
+    release: TypedFunc<(u32,), ()>,
+    on_request: Option<TypedFunc<(u32,), (Action,)>>,
+    on_request_body: Option<TypedFunc<(u32, bool), (Action,)>>,
+    on_response: Option<TypedFunc<(u32,), ()>>,
+    on_response_body: Option<TypedFunc<(u32, bool), ()>>,
+    on_log: Option<TypedFunc<(u32, Vec<LogRecord>, Bytes), ()>>,
+}
+
+impl Instance {
+    pub(crate) async fn start(module: &ModuleGeneration, services: &Arc<Services>) -> Result<Instance, Fault> {
+        let mut store = bounded_store(module.engine(), Guest::new(Arc::clone(services), module.memory()));
+        let linked = module.pre().instantiate_async(&mut store).await.map_err(|error| instantiation(&error))?;
+        let exports = Exports::find(&mut store, &linked, module.manifest().hooks)
+            .map_err(|error| Fault::trap(format!("{error:#}")))?;
+        Ok(Instance { store, exports, configured: HashSet::default(), swept: 0 })
+    }
+
+    /// Hands the use's settings to the guest. Inner `Err`: the guest refused them.
+    pub(crate) async fn configure(
+        &mut self,
+        plugin: &Arc<PluginUse>,
+    ) -> Result<Result<abi::Subscription, Vec<ConfigProblem>>, Fault> {
+        self.begin(plugin, Phase::Configuring, None);
+        let settings = Bytes::copy_from_slice(plugin.settings());
+        let limits = plugin.limits().for_configuration();
+        let outcome = call(&mut self.store, &self.exports.configure, (plugin.id(), settings), limits).await;
+        self.store.data_mut().finish();
+        let (accepted,) = outcome?;
+        if accepted.is_ok() {
+            self.configured.insert(plugin.id());
+        }
+        Ok(accepted)
+    }
+
+    pub(crate) fn is_configured(&self, plugin: u32) -> bool {
+        self.configured.contains(&plugin)
+    }
+
+    /// Tells the guest that uses are gone.
+    pub(crate) async fn release_all_but(&mut self, live: &HashSet<u32, RandomState>) -> Result<(), Fault> {
+        let gone: Vec<u32> = self.configured.iter().filter(|id| !live.contains(id)).copied().collect();
+        for id in gone {
+            self.configured.remove(&id);
+            call(&mut self.store, &self.exports.release, (id,), RELEASE).await?;
+            self.store.data_mut().forget(id);
+        }
+        Ok(())
+    }
+
+    /// Calls a hook on the exchange, which comes back whatever happened. With a body hook the
+    /// piece that the guest left is in the exchange.
+    pub(crate) async fn hook(
+        &mut self,
+        plugin: &Arc<PluginUse>,
+        hook: Hook,
+        mut exchange: Box<Exchange>,
+    ) -> (Option<Box<Exchange>>, Result<Action, Fault>) {
+        let phase = match hook {
+            Hook::Request | Hook::Response => Phase::Head,
+            Hook::RequestBody { .. } | Hook::ResponseBody { .. } => Phase::Body,
+        };
+        if let Hook::RequestBody { piece, .. } | Hook::ResponseBody { piece, .. } = &hook {
+            exchange.piece = Some(piece.clone());
+        }
+        self.begin(plugin, phase, Some(exchange));
+        let (id, limits, store) = (plugin.id(), plugin.limits(), &mut self.store);
+        let outcome = match (&hook, &self.exports) {
+            (Hook::Request, Exports { on_request: Some(func), .. }) => {
+                call(store, func, (id,), limits).await.map(|(action,)| action)
+            }
+            (Hook::RequestBody { end, .. }, Exports { on_request_body: Some(func), .. }) => {
+                call(store, func, (id, *end), limits).await.map(|(action,)| action)
+            }
+            (Hook::Response, Exports { on_response: Some(func), .. }) => {
+                call(store, func, (id,), limits).await.map(|()| Action::Continue)
+            }
+            (Hook::ResponseBody { end, .. }, Exports { on_response_body: Some(func), .. }) => {
+                call(store, func, (id, *end), limits).await.map(|()| Action::Continue)
+            }
+            // A subscription is checked against the manifest before it is accepted.
+            _ => Ok(Action::Continue),
+        };
+        (self.store.data_mut().finish(), outcome)
+    }
+
+    pub(crate) async fn log(
+        &mut self,
+        plugin: &Arc<PluginUse>,
+        records: Vec<LogRecord>,
+        texts: Bytes,
+    ) -> Result<(), Fault> {
+        let Some(func) = &self.exports.on_log else { return Ok(()) };
+        let limits = plugin.limits();
+        let guest = self.store.data_mut();
+        guest.phase = Phase::Log;
+        guest.plugin = Some(Arc::clone(plugin));
+        let outcome = call(&mut self.store, func, (plugin.id(), records, texts), limits).await;
+        self.store.data_mut().finish();
+        outcome
+    }
+
+    /// Bytes of linear memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().memory.size
+    }
+
+    fn begin(&mut self, plugin: &Arc<PluginUse>, phase: Phase, exchange: Option<Box<Exchange>>) {
+        let guest = self.store.data_mut();
+        guest.phase = phase;
+        guest.plugin = Some(Arc::clone(plugin));
+        guest.exchange = exchange;
+    }
+}
+
+/// A store that charges ticks, yields at each of them, and bounds memory and what a guest may pass.
+pub(crate) fn bounded_store(engine: &wasmtime::Engine, guest: Guest) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.memory);
+    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut store| {
+        let guest = store.data_mut();
+        if guest.ticks_left == 0 {
+            return Err(CpuExceeded.into());
+        }
+        guest.ticks_left -= 1;
+        Ok(UpdateDeadline::Yield(1))
+    });
+    store
+}
+
+/// Calls into the guest within the limits.
+pub(crate) async fn call<Params, Return>(
+    store: &mut Store<Guest>,
+    func: &TypedFunc<Params, Return>,
+    params: Params,
+    limits: HookLimits,
+) -> Result<Return, Fault>
+where
+    Params: ComponentNamedList + Lower,
+    Return: ComponentNamedList + Lift + 'static,
+{
+    store.set_epoch_deadline(1);
+    store.data_mut().ticks_left = limits.cpu.as_nanos().div_ceil(TICK.as_nanos()) as u64;
+    let outcome = within(limits.wall, func.call_async(&mut *store, params)).await;
+    match outcome {
+        Some(Ok(returned)) => Ok(returned),
+        Some(Err(error)) => Err(fault(&error, store.data().memory.refused)),
+        None => Err(Fault { kind: HookErrorKind::Wall, detail: format!("not done after {:?}", limits.wall) }),
+    }
+}
+
+/// `None` when the time is over. The timer is only made once the call waits for something: most
+/// never do.
+async fn within<T>(time: Duration, call: impl Future<Output = T>) -> Option<T> {
+    let mut call = pin!(call);
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    std::future::poll_fn(|context: &mut Context<'_>| {
+        if let Poll::Ready(done) = call.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        timer.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+impl Exports {
+    fn find(store: &mut Store<Guest>, linked: &Linked, hooks: Hooks) -> wasmtime::Result<Exports> {
+        fn wanted<P: ComponentNamedList + Lower, R: ComponentNamedList + Lift>(
+            store: &mut Store<Guest>,
+            linked: &Linked,
+            name: &str,
+            wanted: bool,
+        ) -> wasmtime::Result<Option<TypedFunc<P, R>>> {
+            wanted.then(|| linked.get_typed_func(store, name)).transpose()
+        }
+        Ok(Exports {
+            configure: linked.get_typed_func(&mut *store, "configure")?,
+            release: linked.get_typed_func(&mut *store, "release")?,
+            on_request: wanted(store, linked, "on-request", hooks.request)?,
+            on_request_body: wanted(store, linked, "on-request-body", hooks.request_body)?,
+            on_response: wanted(store, linked, "on-response", hooks.response)?,
+            on_response_body: wanted(store, linked, "on-response-body", hooks.response_body)?,
+            on_log: wanted(store, linked, "on-log", hooks.log)?,
+        })
+    }
+}
+
+impl Fault {
+    pub(crate) fn trap(detail: String) -> Fault {
+        Fault { kind: HookErrorKind::Trap, detail }
+    }
+
+    pub(crate) fn of(self, plugin: &PluginUse) -> crate::error::HookError {
+        crate::error::HookError { kind: self.kind, plugin: plugin.name().to_owned(), detail: self.detail }
+    }
+}
+
+impl HookLimits {
+    /// Settings are read once for many requests: they may take longer than a hook.
+    fn for_configuration(self) -> HookLimits {
+        HookLimits { cpu: self.cpu.max(CONFIGURE.cpu), wall: self.wall.max(CONFIGURE.wall) }
+    }
+}
+
+fn fault(error: &wasmtime::Error, memory_refused: bool) -> Fault {
+    let kind = if error.downcast_ref::<CpuExceeded>().is_some() {
+        HookErrorKind::Cpu
+    } else if memory_refused {
+        HookErrorKind::Memory
+    } else {
+        HookErrorKind::Trap
+    };
+    let mut detail = format!("{error:#}");
+    if let Some((end, _)) = detail.char_indices().nth(DETAIL_CHARS) {
+        detail.truncate(end);
+    }
+    Fault { kind, detail }
+}
+
+fn instantiation(error: &wasmtime::Error) -> Fault {
+    let exhausted = error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some();
+    let kind = if exhausted { HookErrorKind::Exhausted } else { HookErrorKind::Trap };
+    Fault { kind, detail: format!("no instance could be made: {error:#}") }
+}
+
+/// Most that a guest may pass in one host call.
+const HOSTCALL_BYTES: usize = 32 << 20;
+const CONFIGURE: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(5) };
+const RELEASE: HookLimits = HookLimits { cpu: Duration::from_millis(50), wall: Duration::from_secs(1) };
+const DETAIL_CHARS: usize = 2000;

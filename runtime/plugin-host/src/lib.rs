@@ -1,0 +1,47 @@
+//! Runs plugins: WebAssembly components on wasmtime, with limits on all they do.
+//!
+//! The only crate that knows wasmtime; no wasmtime type leaves it.
+//!
+//! Reading order: [`Exchange`] (the current request), `abi` (what a guest can call, one file an
+//! interface), `instance` (one store, metered), `pool` (instances of a worker), `chain` (the hooks of
+//! a request, in order), `module` (from bytes on disk to a generation that can serve), [`Host`]
+//! (what the process owns), [`Worker`] (what a data-plane thread owns).
+//!
+//! Invariants
+//! - A store is used by one hook at a time, and never again after a trap, a timeout or a cancelled call.
+//! - Nothing of a request stays in an instance: it lives in the [`Exchange`], which the hook borrows.
+//! - A module generation that no snapshot and no request holds is freed; workers drop their idle
+//!   instances of it when they are told of the swap ([`Worker::retire`]).
+//! - No call of a guest runs longer than its limits; processor time is cut by the epoch, which also
+//!   makes a long hook yield to the worker's other requests.
+//! - Nothing a guest passes is used before its size was checked.
+
+mod abi;
+mod batch;
+mod chain;
+mod config;
+mod engine;
+mod error;
+mod exchange;
+mod guest;
+mod host;
+mod instance;
+mod module;
+mod plugin;
+mod pool;
+mod ports;
+mod prepare;
+mod value;
+mod worker;
+
+pub use batch::FinishedRequest;
+pub use chain::{BodyMode, CompiledChain, Outcome, Run};
+pub use config::{HookLimits, HostConfig};
+pub use error::{HookError, HookErrorKind};
+pub use exchange::{Authority, Exchange, Origin, PreparedAnswer, RequestHead, ResponseHead, ResponseSide};
+pub use host::Host;
+pub use module::{Hooks, Manifest, ModuleGeneration, ModuleReport, ModuleState};
+pub use plugin::{PluginUse, Subscription};
+pub use ports::directory::{Directory, Identity};
+pub use prepare::{Degraded, Prepared, SettingsProblem};
+pub use worker::Worker;

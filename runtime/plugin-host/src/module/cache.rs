@@ -1,0 +1,119 @@
+//! Compiled code on disk, by digest of the module and of the engine that made it.
+//!
+//! Compiled code is native code: taking it from somebody else would be running theirs. Only files
+//! that this user owns, in a folder that this user owns and nobody else can write, are read.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// The folder, and which engine it is for.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeCache {
+    folder: PathBuf,
+    engine: u64,
+}
+
+impl CodeCache {
+    pub(crate) fn new(folder: &Path, engine: &Engine) -> CodeCache {
+        CodeCache { folder: folder.to_owned(), engine: fingerprint(engine) }
+    }
+
+    /// The compiled component, when the cache has it and can be trusted.
+    pub(crate) fn load(&self, engine: &Engine, digest: &blake3::Hash) -> Option<Component> {
+        let path = self.path(digest);
+        if !ours(&self.folder).ok()? || !ours(&path).ok()? {
+            return None;
+        }
+        let code = fs::read(&path).ok()?;
+        #[allow(unsafe_code)]
+        // SAFETY: the file was written by `store` below for this very engine version and settings
+        // (both are in its name, wasmtime checks them again), and nobody but this user could have
+        // written it since.
+        let component = unsafe { Component::deserialize(engine, code) };
+        match component {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error = %format!("{error:#}"), "compiled code can't be used, compiling anew");
+                let _ = fs::remove_file(&path);
+                None
+            }
+        }
+    }
+
+    /// Keeps compiled code for the next start. A failure costs time, nothing else.
+    pub(crate) fn store(&self, digest: &blake3::Hash, component: &Component) {
+        if let Err(error) = self.try_store(digest, component) {
+            tracing::warn!(folder = %self.folder.display(), %error, "compiled code can't be kept, the next start compiles again");
+        }
+    }
+
+    fn try_store(&self, digest: &blake3::Hash, component: &Component) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        if !ours(&self.folder)? {
+            return Err(io::Error::other("the folder can be written by others; chmod 700 it"));
+        }
+        let code = component.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
+        let path = self.path(digest);
+        let partial = path.with_extension(format!("partial-{}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+        file.write_all(&code)?;
+        drop(file);
+        fs::rename(&partial, &path)?;
+        self.prune()
+    }
+
+    /// Keeps the newest files only.
+    fn prune(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if let Ok(about) = entry.metadata()
+                && about.is_file()
+            {
+                files.push((about.modified()?, entry.path()));
+            }
+        }
+        files.sort_unstable();
+        let surplus = files.len().saturating_sub(KEPT);
+        for (_, path) in files.into_iter().take(surplus) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, digest: &blake3::Hash) -> PathBuf {
+        self.folder.join(format!("{}-{:016x}.cwasm", digest.to_hex(), self.engine))
+    }
+}
+
+fn ours(path: &Path) -> io::Result<bool> {
+    let about = fs::symlink_metadata(path)?;
+    let writable_by_others = about.mode() & 0o022 != 0;
+    Ok(about.uid() == rustix::process::geteuid().as_raw() && !writable_by_others && !about.is_symlink())
+}
+
+/// Of the engine's version, target and settings.
+fn fingerprint(engine: &Engine) -> u64 {
+    struct Fold(blake3::Hasher);
+    impl Hasher for Fold {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            let hash = self.0.finalize();
+            u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
+        }
+    }
+    let mut fold = Fold(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut fold);
+    fold.finish()
+}
+
+/// Compiled modules kept on disk.
+const KEPT: usize = 64;

@@ -1,0 +1,93 @@
+use std::sync::{Arc, OnceLock};
+
+use tollgate_model::entity::{Grants, Isolation, OnError, Plugin};
+
+use crate::abi;
+use crate::config::HookLimits;
+use crate::module::{Hooks, ModuleGeneration};
+
+/// A configured use of a module generation: what a chain points at. Its id is never used again.
+pub struct PluginUse {
+    id: u32,
+    entity: Arc<Plugin>,
+    name: Arc<str>,
+    module: Arc<ModuleGeneration>,
+    settings: Vec<u8>,
+    limits: HookLimits,
+    /// Set once the module accepted the settings; a use without it is never in a chain.
+    subscription: OnceLock<Subscription>,
+}
+
+/// What a use wants to be called for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    pub hooks: Hooks,
+    /// Bytes of a request body to hold back for the hook; 0 hands over pieces as they come.
+    pub request_body_limit: u64,
+    /// As above, for the response.
+    pub response_body_limit: u64,
+}
+
+impl PluginUse {
+    pub(crate) fn new(id: u32, entity: Arc<Plugin>, module: Arc<ModuleGeneration>, defaults: HookLimits) -> PluginUse {
+        let limits = HookLimits {
+            cpu: entity.limits.cpu.unwrap_or(defaults.cpu),
+            wall: entity.limits.wall.unwrap_or(defaults.wall),
+        };
+        let settings = serde_json::Value::Object(entity.config.clone()).to_string().into_bytes();
+        let name = entity.name.shared();
+        PluginUse { id, entity, name, module, settings, limits, subscription: OnceLock::new() }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn entity(&self) -> &Arc<Plugin> {
+        &self.entity
+    }
+
+    pub fn module(&self) -> &Arc<ModuleGeneration> {
+        &self.module
+    }
+
+    pub fn subscription(&self) -> Subscription {
+        self.subscription.get().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn accept(&self, subscription: abi::Subscription) {
+        let _ = self.subscription.set(Subscription {
+            hooks: Hooks::from_abi(subscription.hooks),
+            request_body_limit: subscription.request_body_limit,
+            response_body_limit: subscription.response_body_limit,
+        });
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    pub(crate) fn settings(&self) -> &[u8] {
+        &self.settings
+    }
+
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.entity.grants
+    }
+
+    pub(crate) fn limits(&self) -> HookLimits {
+        self.limits
+    }
+
+    pub(crate) fn fails_open(&self) -> bool {
+        self.entity.on_error == OnError::Open
+    }
+
+    pub(crate) fn fresh_instances(&self) -> bool {
+        self.entity.isolation == Isolation::Request
+    }
+}

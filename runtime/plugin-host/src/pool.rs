@@ -1,0 +1,188 @@
+//! Instances of one module generation on one worker.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use tokio::sync::Notify;
+
+use crate::error::HookErrorKind;
+use crate::host::Services;
+use crate::instance::{Fault, Instance};
+use crate::module::ModuleGeneration;
+use crate::plugin::PluginUse;
+
+pub(crate) struct Pool {
+    module: Arc<ModuleGeneration>,
+    services: Arc<Services>,
+    bounds: Bounds,
+    idle: RefCell<Vec<Instance>>,
+    /// Busy and idle together.
+    total: Cell<usize>,
+    freed: Notify,
+    /// Uses of the current snapshot, and how often that was told; `None` once the snapshot has no
+    /// use of this generation: instances are then dropped instead of kept.
+    live: RefCell<Option<Rc<HashSet<u32, RandomState>>>>,
+    swaps: Cell<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) instances: usize,
+    pub(crate) idle: usize,
+    pub(crate) wait: Duration,
+    /// Linear memory above which an instance is dropped after its hook.
+    pub(crate) high_water: usize,
+}
+
+/// An instance on loan. Dropped without [`Lease::give_back`] (a fault, a cancelled call), the
+/// instance is gone and its place free.
+pub(crate) struct Lease {
+    pool: Rc<Pool>,
+    instance: Option<Instance>,
+    /// Still counted in the pool's total by this lease.
+    placed: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        module: Arc<ModuleGeneration>,
+        services: Arc<Services>,
+        bounds: Bounds,
+        live: Option<Rc<HashSet<u32, RandomState>>>,
+    ) -> Rc<Pool> {
+        Rc::new(Pool {
+            module,
+            services,
+            bounds,
+            idle: RefCell::default(),
+            total: Cell::new(0),
+            freed: Notify::new(),
+            live: RefCell::new(live),
+            swaps: Cell::new(0),
+        })
+    }
+
+    /// An instance that knows the use; waits a little when all are busy.
+    pub(crate) async fn lease(self: &Rc<Pool>, plugin: &Arc<PluginUse>) -> Result<Lease, Fault> {
+        let fresh = plugin.fresh_instances();
+        if !fresh && let Some(instance) = self.take_idle() {
+            return self.made_ready(instance, plugin).await;
+        }
+        if self.total.get() >= self.bounds.instances
+            && let Some(instance) = self.wait().await?
+        {
+            if !fresh {
+                return self.made_ready(instance, plugin).await;
+            }
+            self.total.set(self.total.get() - 1);
+        }
+        self.total.set(self.total.get() + 1);
+        let mut place = Lease { pool: Rc::clone(self), instance: None, placed: true };
+        place.instance = Some(Instance::start(&self.module, &self.services).await?);
+        place.configured(plugin).await?;
+        Ok(place)
+    }
+
+    /// Tells which uses the new snapshot has; `None` when it has none of this generation.
+    pub(crate) fn told(&self, live: Option<Rc<HashSet<u32, RandomState>>>) {
+        if live.is_none() {
+            let dropped = self.idle.take().len();
+            self.total.set(self.total.get() - dropped);
+        }
+        *self.live.borrow_mut() = live;
+        self.swaps.set(self.swaps.get() + 1);
+    }
+
+    pub(crate) fn is_unused(&self) -> bool {
+        self.total.get() == 0 && self.live.borrow().is_none()
+    }
+
+    fn take_idle(&self) -> Option<Instance> {
+        self.idle.borrow_mut().pop()
+    }
+
+    /// An instance that came back, or `None` when a place became free.
+    async fn wait(&self) -> Result<Option<Instance>, Fault> {
+        let freed = async {
+            loop {
+                self.freed.notified().await;
+                if let Some(instance) = self.take_idle() {
+                    return Some(instance);
+                }
+                if self.total.get() < self.bounds.instances {
+                    return None;
+                }
+            }
+        };
+        tokio::time::timeout(self.bounds.wait, freed).await.map_err(|_| Fault {
+            kind: HookErrorKind::Exhausted,
+            detail: format!("all {} instances are busy", self.bounds.instances),
+        })
+    }
+
+    async fn made_ready(self: &Rc<Pool>, instance: Instance, plugin: &Arc<PluginUse>) -> Result<Lease, Fault> {
+        let mut lease = Lease { pool: Rc::clone(self), instance: Some(instance), placed: true };
+        lease.sweep().await?;
+        lease.configured(plugin).await?;
+        Ok(lease)
+    }
+}
+
+impl Lease {
+    pub(crate) fn instance(&mut self) -> &mut Instance {
+        self.instance.as_mut().expect("a lease holds its instance until it is given back")
+    }
+
+    /// The call went well: the instance may serve again.
+    pub(crate) fn give_back(mut self, plugin: &PluginUse) {
+        let keep = !plugin.fresh_instances()
+            && self.pool.live.borrow().is_some()
+            && self.pool.idle.borrow().len() < self.pool.bounds.idle
+            && self.instance().memory() <= self.pool.bounds.high_water;
+        if keep && let Some(instance) = self.instance.take() {
+            self.placed = false;
+            self.pool.idle.borrow_mut().push(instance);
+            self.pool.freed.notify_one();
+        }
+    }
+
+    async fn configured(&mut self, plugin: &Arc<PluginUse>) -> Result<(), Fault> {
+        if self.instance().is_configured(plugin.id()) {
+            return Ok(());
+        }
+        match self.instance().configure(plugin).await? {
+            Ok(_) => Ok(()),
+            Err(problems) => Err(Fault {
+                kind: HookErrorKind::Configure,
+                detail: problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; "),
+            }),
+        }
+    }
+
+    /// After a swap: lets the guest forget the uses that are gone.
+    async fn sweep(&mut self) -> Result<(), Fault> {
+        let swaps = self.pool.swaps.get();
+        if self.instance().swept == swaps {
+            return Ok(());
+        }
+        let live = self.pool.live.borrow().clone();
+        if let Some(live) = live {
+            self.instance().release_all_but(&live).await?;
+        }
+        self.instance().swept = swaps;
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.placed {
+            self.pool.total.set(self.pool.total.get() - 1);
+            self.pool.freed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Makes the configured uses of a configuration, aside, before anything is swapped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tollgate_model::entity::{OnError, Plugin};
+use tollgate_model::{ConfigSet, Name};
+
+use crate::abi;
+use crate::host::Host;
+use crate::instance::Instance;
+use crate::module::{Hooks, ModuleGeneration};
+use crate::plugin::PluginUse;
+
+/// Every plugin of a configuration: a use that its module accepted, or why it can't be served.
+#[derive(Clone, Default)]
+pub struct Prepared {
+    pub plugins: BTreeMap<Name, Result<Arc<PluginUse>, Degraded>>,
+}
+
+/// Why something of the configuration can't be served on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Degraded(pub Arc<str>);
+
+/// Something wrong with a plugin's settings, grants or policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsProblem {
+    pub plugin: Name,
+    /// Below the plugin's table: `config.limits[0].window`, `grants`, `on_error`.
+    pub path: String,
+    pub message: String,
+}
+
+impl Host {
+    /// Makes a use of every plugin, on the newest build of its module that accepts all uses of it.
+    /// A use that did not change is the same one as before. Settings that the serving build refuses
+    /// are problems; a module that can't be loaded degrades its plugins only.
+    pub async fn prepare(&self, set: &ConfigSet, previous: &Prepared) -> Result<Prepared, Vec<SettingsProblem>> {
+        let mut by_module: BTreeMap<&Name, Vec<&Arc<Plugin>>> = BTreeMap::new();
+        for plugin in set.plugins.values() {
+            by_module.entry(&plugin.module).or_default().push(plugin);
+        }
+        let mut prepared = Prepared::default();
+        let mut problems = Vec::new();
+        for (module, plugins) in by_module {
+            match self.prepare_module(module, &plugins, previous).await {
+                Ok(uses) => prepared.plugins.extend(uses),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+    }
+
+    async fn prepare_module(
+        &self,
+        name: &Name,
+        plugins: &[&Arc<Plugin>],
+        previous: &Prepared,
+    ) -> Result<Vec<(Name, Result<Arc<PluginUse>, Degraded>)>, Vec<SettingsProblem>> {
+        let candidate = match self.library.candidate(name) {
+            Ok(candidate) => candidate,
+            Err(reason) => {
+                let reason = Degraded(reason.into());
+                return Ok(plugins.iter().map(|plugin| (plugin.name.clone(), Err(reason.clone()))).collect());
+            }
+        };
+        let uses = match (self.uses(&candidate.newest, plugins, previous).await, candidate.serving) {
+            (Ok(uses), _) => {
+                self.library.promote(name, &candidate.newest);
+                uses
+            }
+            (Err(problems), Some(serving)) => {
+                self.library.reject(name, &candidate.newest, refusal(&problems));
+                self.uses(&serving, plugins, previous).await?
+            }
+            (Err(problems), None) => return Err(problems),
+        };
+        Ok(uses.into_iter().map(|plugin| (plugin.entity().name.clone(), Ok(plugin))).collect())
+    }
+
+    /// Uses of one generation. Settings are tried on an instance of their own.
+    async fn uses(
+        &self,
+        module: &Arc<ModuleGeneration>,
+        plugins: &[&Arc<Plugin>],
+        previous: &Prepared,
+    ) -> Result<Vec<Arc<PluginUse>>, Vec<SettingsProblem>> {
+        let mut trial = None;
+        let mut uses = Vec::with_capacity(plugins.len());
+        let mut problems = Vec::new();
+        for plugin in plugins {
+            if let Some(Ok(old)) = previous.plugins.get(&plugin.name)
+                && Arc::ptr_eq(old.module(), module)
+                && (Arc::ptr_eq(old.entity(), plugin) || old.entity() == *plugin)
+            {
+                uses.push(Arc::clone(old));
+                continue;
+            }
+            match self.accepted_use(module, plugin, &mut trial).await {
+                Ok(accepted) => uses.push(accepted),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(uses) } else { Err(problems) }
+    }
+
+    async fn accepted_use(
+        &self,
+        module: &Arc<ModuleGeneration>,
+        plugin: &Arc<Plugin>,
+        trial: &mut Option<Instance>,
+    ) -> Result<Arc<PluginUse>, Vec<SettingsProblem>> {
+        let problem = |path: &str, message: String| SettingsProblem {
+            plugin: plugin.name.clone(),
+            path: path.to_owned(),
+            message,
+        };
+        let mut found: Vec<_> = policy(module, plugin).into_iter().map(|(path, text)| problem(path, text)).collect();
+        let settings = serde_json::Value::Object(plugin.config.clone());
+        for error in module.schema().iter_errors(&settings) {
+            found.push(problem(&below_config(error.instance_path().as_str()), error.to_string()));
+        }
+        if !found.is_empty() {
+            return Err(found);
+        }
+        let accepted = self.new_use(plugin, module);
+        let mut instance = match trial.take() {
+            Some(instance) => instance,
+            None => Instance::start(module, &self.services)
+                .await
+                .map_err(|fault| vec![problem("", format!("the module can't be started: {}", fault.detail))])?,
+        };
+        let answer = instance
+            .configure(&accepted)
+            .await
+            .map_err(|fault| vec![problem("config", format!("the module failed over the settings: {}", fault.detail))])?;
+        *trial = Some(instance);
+        match answer {
+            Err(refused) => Err(refused
+                .into_iter()
+                .map(|refused| problem(&dotted_below_config(&refused.path), refused.message))
+                .collect()),
+            Ok(subscription) => match over_manifest(module, subscription) {
+                Some(message) => Err(vec![problem("config", message)]),
+                None => {
+                    accepted.accept(subscription);
+                    Ok(accepted)
+                }
+            },
+        }
+    }
+}
+
+/// What the operator's side of a use may not be, whatever the settings.
+fn policy(module: &ModuleGeneration, plugin: &Plugin) -> Vec<(&'static str, String)> {
+    let manifest = module.manifest();
+    let asks = |capability: &str| manifest.capabilities.contains(&capability);
+    let mut wrong = Vec::new();
+    if manifest.decides_access && plugin.on_error == OnError::Open {
+        wrong.push((
+            "on_error",
+            format!("module `{}` decides access: a failure of it must never let requests pass; use \"closed\"", module.name()),
+        ));
+    }
+    if asks("credentials") && !plugin.grants.credentials {
+        wrong.push((
+            "grants",
+            format!("module `{}` asks to look up credentials; allow it with grants = {{ credentials = true }}", module.name()),
+        ));
+    }
+    let surplus = [
+        ("credentials", plugin.grants.credentials, "credentials"),
+        ("files", !plugin.grants.files.is_empty(), "files"),
+        ("standard-output", plugin.grants.standard_output, "standard_output"),
+    ];
+    for (capability, granted, key) in surplus {
+        if granted && !asks(capability) {
+            wrong.push(("grants", format!("module `{}` does not ask for `{key}`; remove the grant", module.name())));
+        }
+    }
+    wrong
+}
+
+fn over_manifest(module: &ModuleGeneration, subscription: abi::Subscription) -> Option<String> {
+    let beyond = Hooks::from_abi(subscription.hooks).beyond(module.manifest().hooks);
+    (!beyond.is_empty())
+        .then(|| format!("the module wants hooks that its manifest does not name: {}", beyond.join(", ")))
+}
+
+/// `/limits/0/window` (a JSON pointer) as `config.limits[0].window`.
+fn below_config(pointer: &str) -> String {
+    let mut path = "config".to_owned();
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        match part.parse::<usize>() {
+            Ok(index) => path.push_str(&format!("[{index}]")),
+            Err(_) => {
+                path.push('.');
+                path.push_str(&part);
+            }
+        }
+    }
+    path
+}
+
+fn dotted_below_config(path: &str) -> String {
+    match path {
+        "" => "config".to_owned(),
+        path if path.starts_with('[') => format!("config{path}"),
+        path => format!("config.{path}"),
+    }
+}
+
+fn refusal(problems: &[SettingsProblem]) -> String {
+    let mut text = String::from("does not accept its uses: ");
+    for (i, problem) in problems.iter().take(REFUSALS_SHOWN).enumerate() {
+        if i > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(&format!("{}: {}: {}", problem.plugin, problem.path, problem.message));
+    }
+    if problems.len() > REFUSALS_SHOWN {
+        text.push_str(&format!("; and {} more", problems.len() - REFUSALS_SHOWN));
+    }
+    text
+}
+
+impl fmt::Display for Degraded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const REFUSALS_SHOWN: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_become_paths_of_the_configuration() {
+        assert_eq!(below_config("/limits/0/window"), "config.limits[0].window");
+        assert_eq!(below_config(""), "config");
+        assert_eq!(dotted_below_config("limits[0].by"), "config.limits[0].by");
+    }
+}

@@ -1,0 +1,23 @@
+//! Bodies on their way, both directions.
+
+mod request;
+mod response;
+
+pub(crate) use request::{Progress, RequestBody};
+pub(crate) use response::{ResponseBody, UpstreamBody};
+
+use std::fmt;
+
+use crate::error::ErrorKind;
+
+/// A body that broke off. hyper ends the message so that its receiver notices.
+#[derive(Debug)]
+pub(crate) struct BodyError(pub(crate) ErrorKind);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.message())
+    }
+}
+
+impl std::error::Error for BodyError {}

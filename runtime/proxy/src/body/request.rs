@@ -1,0 +1,121 @@
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+
+use super::BodyError;
+use crate::error::ErrorKind;
+
+/// The body that an upstream is sent.
+pub(crate) enum RequestBody {
+    Empty,
+    Whole(Option<Bytes>),
+    /// The client's, as it comes.
+    Streamed { incoming: Incoming, progress: Rc<Progress> },
+    /// What hooks made of the client's.
+    Piped(mpsc::Receiver<Result<Frame<Bytes>, BodyError>>),
+}
+
+/// How far a client's body has come. The request's own task looks at it while the connection's
+/// task reads.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    bytes: Cell<u64>,
+    most: Cell<Option<u64>>,
+    done: Cell<bool>,
+    failed: Cell<Option<ErrorKind>>,
+}
+
+impl Progress {
+    pub(crate) fn bounded(most: Option<u64>) -> Progress {
+        Progress { most: Cell::new(most), ..Progress::default() }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// What went wrong on the client's side, if something did.
+    pub(crate) fn failure(&self) -> Option<ErrorKind> {
+        self.failed.get()
+    }
+
+    pub(crate) fn fail(&self, kind: ErrorKind) {
+        self.failed.set(Some(kind));
+    }
+
+    pub(crate) fn count(&self, bytes: usize) -> Result<(), BodyError> {
+        let total = self.bytes.get() + bytes as u64;
+        self.bytes.set(total);
+        if self.most.get().is_some_and(|most| total > most) {
+            self.fail(ErrorKind::BodyTooLarge);
+            return Err(BodyError(ErrorKind::BodyTooLarge));
+        }
+        Ok(())
+    }
+
+    /// Checks what came of the client's body.
+    pub(crate) fn note(
+        &self,
+        frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+    ) -> Option<Result<Frame<Bytes>, BodyError>> {
+        match frame {
+            Some(Ok(frame)) => {
+                let counted = frame.data_ref().map_or(Ok(()), |data| self.count(data.len()));
+                Some(counted.map(|()| frame))
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "client body broke off");
+                self.fail(ErrorKind::ClientBody);
+                Some(Err(BodyError(ErrorKind::ClientBody)))
+            }
+            None => {
+                self.done.set(true);
+                None
+            }
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            RequestBody::Empty => Poll::Ready(None),
+            RequestBody::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            RequestBody::Streamed { incoming, progress } => {
+                let frame = ready!(Pin::new(incoming).poll_frame(context));
+                Poll::Ready(progress.note(frame))
+            }
+            RequestBody::Piped(pieces) => pieces.poll_recv(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            RequestBody::Empty => true,
+            RequestBody::Whole(bytes) => bytes.is_none(),
+            RequestBody::Streamed { incoming, .. } => incoming.is_end_stream(),
+            RequestBody::Piped(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            RequestBody::Streamed { incoming, .. } => incoming.size_hint(),
+            RequestBody::Piped(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+
+use super::BodyError;
+use crate::error::ErrorKind;
+use crate::record::Record;
+use crate::timer::Idle;
+use crate::upstream::{ConnectionPool, InFlight, PooledConnection};
+
+/// The body that a client is sent, with the record that is written when it is over.
+pub(crate) struct ResponseBody {
+    source: Source,
+    /// Counts, and writes itself down when dropped. A tunnel's record is kept with the tunnel.
+    record: Option<Box<Record>>,
+}
+
+enum Source {
+    Empty,
+    Whole(Option<Bytes>),
+    Upstream(UpstreamBody),
+    /// What hooks made of the upstream's.
+    Piped(mpsc::Receiver<Result<Frame<Bytes>, BodyError>>),
+}
+
+/// An upstream's body; its connection goes back to the pool at the end of it.
+pub(crate) struct UpstreamBody {
+    incoming: Incoming,
+    connection: Option<PooledConnection>,
+    idle: Idle,
+    _in_flight: InFlight,
+}
+
+impl ResponseBody {
+    /// Of a response whose record somebody else keeps.
+    pub(crate) fn unrecorded() -> ResponseBody {
+        ResponseBody { source: Source::Empty, record: None }
+    }
+
+    pub(crate) fn empty(mut record: Box<Record>) -> ResponseBody {
+        record.complete();
+        ResponseBody { source: Source::Empty, record: Some(record) }
+    }
+
+    pub(crate) fn whole(bytes: Bytes, mut record: Box<Record>) -> ResponseBody {
+        if bytes.is_empty() {
+            record.complete();
+        }
+        ResponseBody { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), record: Some(record) }
+    }
+
+    pub(crate) fn upstream(mut body: UpstreamBody, mut record: Box<Record>) -> ResponseBody {
+        if body.incoming.is_end_stream() {
+            body.finish(record.pool());
+            record.complete();
+        }
+        ResponseBody { source: Source::Upstream(body), record: Some(record) }
+    }
+
+    pub(crate) fn piped(
+        pieces: mpsc::Receiver<Result<Frame<Bytes>, BodyError>>,
+        record: Box<Record>,
+    ) -> ResponseBody {
+        ResponseBody { source: Source::Piped(pieces), record: Some(record) }
+    }
+}
+
+impl UpstreamBody {
+    pub(crate) fn new(
+        incoming: Incoming,
+        connection: PooledConnection,
+        idle: Duration,
+        in_flight: InFlight,
+    ) -> UpstreamBody {
+        UpstreamBody { incoming, connection: Some(connection), idle: Idle::new(idle), _in_flight: in_flight }
+    }
+
+    /// The next piece; the connection goes back to the pool with the last one.
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        pool: &ConnectionPool,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.idle.progress();
+                if self.incoming.is_end_stream() {
+                    self.finish(pool);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::debug!(%error, "upstream body broke off");
+                Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed))))
+            }
+            Poll::Ready(None) => {
+                self.finish(pool);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                self.idle.poll_waiting(context).map(|()| Some(Err(BodyError(ErrorKind::UpstreamTimeout))))
+            }
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn finish(&mut self, pool: &ConnectionPool) {
+        if let Some(connection) = self.connection.take() {
+            connection.give_back(pool);
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let Some(record) = &mut this.record else { return Poll::Ready(None) };
+        let polled = match &mut this.source {
+            Source::Empty => Poll::Ready(None),
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Upstream(body) => body.poll_next(context, record.pool()),
+            Source::Piped(pieces) => pieces.poll_recv(context),
+        };
+        if let Poll::Ready(piece) = &polled {
+            match piece {
+                Some(Ok(frame)) => {
+                    record.count_response(frame.data_ref().map_or(0, Bytes::len));
+                    if this.source.is_over() {
+                        record.complete();
+                    }
+                }
+                Some(Err(error)) => record.broke_off(error.0),
+                None => record.complete(),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_over()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Upstream(body) => body.incoming.size_hint(),
+            Source::Piped(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Source {
+    fn is_over(&self) -> bool {
+        match self {
+            Source::Empty => true,
+            Source::Whole(bytes) => bytes.is_none(),
+            Source::Upstream(body) => body.is_over(),
+            Source::Piped(_) => false,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Bodies that hooks want to see: held back whole, or piece by piece.
+
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+use tollgate_plugin_host::{Outcome, Run};
+
+use crate::body::{BodyError, Progress, RequestBody, UpstreamBody};
+use crate::error::ErrorKind;
+use crate::record::Seat;
+use crate::timer::within;
+use crate::upstream::ConnectionPool;
+use crate::worker::Shared;
+
+/// A client's whole body, up to `most` bytes.
+pub(crate) async fn collect(
+    mut incoming: Incoming,
+    progress: &Progress,
+    most: u64,
+    idle: std::time::Duration,
+) -> Result<Bytes, ErrorKind> {
+    let mut whole = BytesMut::new();
+    loop {
+        let frame = within(idle, incoming.frame()).await.map_err(|_| ErrorKind::ClientTimeout)?;
+        match progress.note(frame) {
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if (whole.len() + data.len()) as u64 > most {
+                    return Err(ErrorKind::BodyTooLarge);
+                }
+                whole.extend_from_slice(&data);
+            }
+            Some(Err(BodyError(kind))) => return Err(kind),
+            None => return Ok(whole.freeze()),
+        }
+    }
+}
+
+/// What came of holding an upstream's body back.
+pub(crate) enum Held {
+    Whole(Bytes),
+    /// It was larger: what was read already, and the rest to come.
+    TooLarge(Vec<Frame<Bytes>>),
+    BrokeOff(ErrorKind),
+}
+
+/// An upstream's body, up to `most` bytes.
+pub(crate) async fn hold(body: &mut UpstreamBody, pool: &ConnectionPool, most: u64) -> Held {
+    let mut frames: Vec<Frame<Bytes>> = Vec::new();
+    let mut size = 0;
+    loop {
+        match std::future::poll_fn(|context| body.poll_next(context, pool)).await {
+            Some(Ok(frame)) => {
+                size += frame.data_ref().map_or(0, Bytes::len) as u64;
+                frames.push(frame);
+                if size > most {
+                    return Held::TooLarge(frames);
+                }
+            }
+            Some(Err(BodyError(kind))) => return Held::BrokeOff(kind),
+            None => {
+                let pieces = frames.iter().filter_map(Frame::data_ref);
+                return Held::Whole(pieces.fold(BytesMut::new(), |mut whole, piece| {
+                    whole.extend_from_slice(piece);
+                    whole
+                }).freeze());
+            }
+        }
+    }
+}
+
+/// Sends a client's body through the hooks, piece by piece, on a task of its own.
+pub(crate) fn pipe_request(
+    worker: Rc<Shared>,
+    runs: Vec<Run>,
+    seat: Rc<Seat>,
+    mut incoming: Incoming,
+    progress: Rc<Progress>,
+) -> RequestBody {
+    let (pieces, piped) = mpsc::channel(PIECES);
+    tokio::task::spawn_local(async move {
+        loop {
+            let (mut data, trailers, end) = match progress.note(incoming.frame().await) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => (data, None, false),
+                    Err(trailers) => (Bytes::new(), Some(trailers), true),
+                },
+                Some(Err(error)) => {
+                    let _ = pieces.send(Err(error)).await;
+                    return;
+                }
+                None => (Bytes::new(), None, true),
+            };
+            for run in &runs {
+                let exchange = seat.take().await;
+                let (exchange, outcome, left) = worker.plugins.on_request_body(run, exchange, data, end).await;
+                seat.put(exchange);
+                data = left;
+                if !matches!(outcome, Outcome::Continue) {
+                    progress.fail(ErrorKind::PluginFailed);
+                    let _ = pieces.send(Err(BodyError(ErrorKind::PluginFailed))).await;
+                    return;
+                }
+            }
+            if !passed_on(&pieces, data, trailers).await || end {
+                return;
+            }
+        }
+    });
+    RequestBody::Piped(piped)
+}
+
+/// As [`pipe_request`], for an upstream's body.
+pub(crate) fn pipe_response(
+    worker: Rc<Shared>,
+    runs: Vec<Run>,
+    seat: Rc<Seat>,
+    mut body: UpstreamBody,
+) -> mpsc::Receiver<Result<Frame<Bytes>, BodyError>> {
+    let (pieces, piped) = mpsc::channel(PIECES);
+    tokio::task::spawn_local(async move {
+        loop {
+            let next = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)).await;
+            let (mut data, trailers, end) = match next {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => (data, None, false),
+                    Err(trailers) => (Bytes::new(), Some(trailers), true),
+                },
+                Some(Err(error)) => {
+                    let _ = pieces.send(Err(error)).await;
+                    return;
+                }
+                None => (Bytes::new(), None, true),
+            };
+            for run in &runs {
+                let exchange = seat.take().await;
+                let (exchange, outcome, left) = worker.plugins.on_response_body(run, exchange, data, end).await;
+                seat.put(exchange);
+                data = left;
+                if !matches!(outcome, Outcome::Continue) {
+                    let _ = pieces.send(Err(BodyError(ErrorKind::PluginFailed))).await;
+                    return;
+                }
+            }
+            if !passed_on(&pieces, data, trailers).await || end {
+                return;
+            }
+        }
+    });
+    piped
+}
+
+/// Frames that were read already, then the rest of the body as it comes.
+pub(crate) fn replay(
+    worker: Rc<Shared>,
+    frames: Vec<Frame<Bytes>>,
+    mut body: UpstreamBody,
+) -> mpsc::Receiver<Result<Frame<Bytes>, BodyError>> {
+    let (pieces, piped) = mpsc::channel(PIECES);
+    tokio::task::spawn_local(async move {
+        for frame in frames {
+            if pieces.send(Ok(frame)).await.is_err() {
+                return;
+            }
+        }
+        while let Some(frame) = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)).await {
+            let broken = frame.is_err();
+            if pieces.send(frame).await.is_err() || broken {
+                return;
+            }
+        }
+    });
+    piped
+}
+
+/// False when nobody reads any more.
+async fn passed_on(
+    pieces: &mpsc::Sender<Result<Frame<Bytes>, BodyError>>,
+    data: Bytes,
+    trailers: Option<Frame<Bytes>>,
+) -> bool {
+    let sent = data.is_empty() || pieces.send(Ok(Frame::data(data))).await.is_ok();
+    match trailers {
+        Some(trailers) if sent => pieces.send(Ok(trailers)).await.is_ok(),
+        _ => sent,
+    }
+}
+
+/// Pieces between a hook and the connection.
+const PIECES: usize = 4;

@@ -1,0 +1,187 @@
+//! Fields that a proxy takes away and adds (RFC 9110, 7.6).
+
+use std::net::SocketAddr;
+
+use http::header::{self, Entry};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use tollgate_plugin_host::Identity;
+
+/// Whether the message asks for another protocol on its connection, and for which.
+pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let protocol = headers.get(header::UPGRADE)?;
+    connection_options(headers).any(|option| option.eq_ignore_ascii_case("upgrade")).then(|| protocol.clone())
+}
+
+/// Takes away what belongs to one connection only, and what `Connection` names.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        // Names are collected first: `Connection` itself must not change while it is read.
+        let named: Vec<HeaderName> =
+            connection_options(headers).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()).collect();
+        for name in named.iter().filter(|name| !END_TO_END.contains(*name)) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Whether the sender takes trailers (`TE: trailers`), the one option that may be passed on.
+pub(crate) fn accepts_trailers(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
+    options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// Takes away what only the gateway may say of consumers.
+pub(crate) fn remove_forged(headers: &mut HeaderMap) {
+    for name in &CONSUMER {
+        headers.remove(name);
+    }
+}
+
+pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>) {
+    if let Some(identity) = identity {
+        for (name, value) in &identity.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// How the client reached the gateway.
+pub(crate) struct Forwarding<'a> {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) scheme: &'static str,
+    pub(crate) host: &'a HeaderValue,
+    /// The peer is a proxy whose own word is kept.
+    pub(crate) trusted: bool,
+}
+
+/// `X-Forwarded-*`: added to what a trusted proxy said, put in place of what anybody else did.
+pub(crate) fn forwarded(headers: &mut HeaderMap, forwarding: &Forwarding<'_>) {
+    let peer = forwarding.peer.ip().to_string();
+    let before = match (forwarding.trusted, headers.get(&X_FORWARDED_FOR)) {
+        (true, Some(_)) => joined(headers, &X_FORWARDED_FOR),
+        _ => None,
+    };
+    let chain = match before {
+        Some(before) => format!("{before}, {peer}"),
+        None => peer,
+    };
+    if let Ok(chain) = HeaderValue::from_maybe_shared(bytes::Bytes::from(chain)) {
+        headers.insert(X_FORWARDED_FOR, chain);
+    }
+    let mut say = |name: HeaderName, value: HeaderValue| {
+        if forwarding.trusted
+            && let Entry::Occupied(_) = headers.entry(&name)
+        {
+            return;
+        }
+        headers.insert(name, value);
+    };
+    say(X_FORWARDED_PROTO, HeaderValue::from_static(forwarding.scheme));
+    if !forwarding.host.is_empty() {
+        say(X_FORWARDED_HOST, forwarding.host.clone());
+    }
+    say(X_FORWARDED_PORT, HeaderValue::from(forwarding.local.port()));
+}
+
+pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
+    let own = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
+    headers.append(header::VIA, own);
+}
+
+/// All values of a list field in one, when they are text.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|option| !option.is_empty())
+}
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const VIA_11: HeaderValue = HeaderValue::from_static("1.1 tollgate");
+const VIA_10: HeaderValue = HeaderValue::from_static("1.0 tollgate");
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
+
+/// What a `Connection` field can't make disappear: it decides where a request goes or who sent it.
+const END_TO_END: [HeaderName; 7] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::CACHE_CONTROL,
+    X_REQUEST_ID,
+];
+
+const CONSUMER: [HeaderName; 6] = [
+    HeaderName::from_static("x-consumer-id"),
+    HeaderName::from_static("x-consumer-custom-id"),
+    HeaderName::from_static("x-consumer-username"),
+    HeaderName::from_static("x-consumer-groups"),
+    HeaderName::from_static("x-credential-identifier"),
+    HeaderName::from_static("x-anonymous-consumer"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn connection_names_what_goes_but_not_what_matters() {
+        let mut headers = map(&[("connection", "close, X-Private , authorization"), ("x-private", "1"), ("authorization", "a"), ("te", "trailers")]);
+        assert!(accepts_trailers(&headers));
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization"]);
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let forwarding = |trusted| Forwarding {
+            peer: "192.0.2.7:1000".parse().unwrap(),
+            local: "192.0.2.1:8000".parse().unwrap(),
+            scheme: "http",
+            host: const { &HeaderValue::from_static("shop.example") },
+            trusted,
+        };
+        let claimed = map(&[("x-forwarded-for", "10.0.0.1"), ("x-forwarded-for", "10.0.0.2"), ("x-forwarded-proto", "https")]);
+        let mut headers = claimed.clone();
+        forwarded(&mut headers, &forwarding(false));
+        assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
+        assert_eq!(headers["x-forwarded-proto"], "http");
+        assert_eq!(headers["x-forwarded-port"], "8000");
+        let mut headers = claimed;
+        forwarded(&mut headers, &forwarding(true));
+        assert_eq!(headers["x-forwarded-for"], "10.0.0.1, 10.0.0.2, 192.0.2.7");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-forwarded-host"], "shop.example");
+    }
+}

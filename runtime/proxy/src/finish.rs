@@ -1,0 +1,237 @@
+//! The way back: response hooks, body hooks, and the response on its way to the client.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use tollgate_plugin_host::{BodyMode, Exchange, HookError, HookErrorKind, Origin, Outcome, ResponseHead, Run};
+
+use crate::body::{ResponseBody, UpstreamBody};
+use crate::buffered::{self, Held};
+use crate::error::ErrorKind;
+use crate::forward::Forwarded;
+use crate::record::Record;
+use crate::respond::{self, Answer, Asker};
+use crate::service::Upgrade;
+use crate::tunnel::{self, Upgrading};
+use crate::worker::Shared;
+use crate::fields;
+
+/// An answer of the gateway or of a plugin, through the response hooks.
+pub(crate) async fn answer(
+    worker: &Rc<Shared>,
+    runs: &[Run],
+    mut exchange: Box<Exchange>,
+    answer: Answer,
+    record: Box<Record>,
+) -> Response<ResponseBody> {
+    let mut body = answer.body;
+    exchange.response.begin(answer.status, answer.headers, answer.origin);
+    let outcome;
+    (exchange, outcome) = response_hooks(worker, runs, exchange).await;
+    if outcome.is_ok() {
+        (exchange, body) = whole_body_hooks(worker, runs, exchange, body).await;
+    }
+    send_whole(worker, exchange, outcome, body, record)
+}
+
+/// An upstream's response, through the response hooks.
+pub(crate) async fn forwarded(
+    worker: &Rc<Shared>,
+    runs: Vec<Run>,
+    forwarded: Forwarded,
+    upgrade: Option<Upgrade>,
+    idle: Duration,
+    record: Box<Record>,
+) -> Response<ResponseBody> {
+    let mut exchange = record.seat.take().await;
+    let Forwarded { mut response, connection, in_flight } = forwarded;
+    let upstream_end = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
+    let (mut parts, incoming) = response.into_parts();
+    let protocol = parts.headers.get(header::UPGRADE).cloned();
+    fields::remove_hop_by_hop(&mut parts.headers);
+    fields::via(&mut parts.headers, parts.version);
+    exchange.response.begin(parts.status, parts.headers, Origin::Upstream);
+    let outcome;
+    (exchange, outcome) = response_hooks(worker, &runs, exchange).await;
+    if outcome.is_err() {
+        return send_whole(worker, exchange, outcome, Bytes::new(), record);
+    }
+    match (upstream_end, upgrade) {
+        (None, _) => {
+            let body = UpstreamBody::new(incoming, connection, idle, in_flight);
+            send_upstream(worker, runs, exchange, body, record).await
+        }
+        (Some(upstream), Some(Upgrade { client, protocol: wanted })) => {
+            let head = leave(worker, &mut exchange, &record);
+            record.seat.put(exchange);
+            let protocol = protocol.unwrap_or(wanted);
+            let upgrading = Upgrading { client, upstream, protocol, connection, in_flight };
+            tunnel::open(worker, upgrading, head.headers, record)
+        }
+        // A protocol nobody asked for.
+        (Some(_), None) => {
+            send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record)
+        }
+    }
+}
+
+/// What a failed hook means for its request.
+pub(crate) fn plugin_error(error: &HookError) -> ErrorKind {
+    tracing::warn!(plugin = error.plugin, kind = error.kind.label(), detail = error.detail, "hook failed, request refused");
+    match error.kind {
+        HookErrorKind::Exhausted => ErrorKind::PluginBusy,
+        _ => ErrorKind::PluginFailed,
+    }
+}
+
+async fn response_hooks(
+    worker: &Rc<Shared>,
+    runs: &[Run],
+    mut exchange: Box<Exchange>,
+) -> (Box<Exchange>, Result<(), ErrorKind>) {
+    for run in runs {
+        let outcome;
+        (exchange, outcome) = worker.plugins.on_response(run, exchange).await;
+        if let Outcome::Failed(error) = outcome {
+            return (exchange, Err(plugin_error(&error)));
+        }
+    }
+    (exchange, Ok(()))
+}
+
+/// Body hooks over a body that is here already.
+async fn whole_body_hooks(
+    worker: &Rc<Shared>,
+    runs: &[Run],
+    mut exchange: Box<Exchange>,
+    mut body: Bytes,
+) -> (Box<Exchange>, Bytes) {
+    for run in runs {
+        let wanted = match run.response_body() {
+            BodyMode::Untouched => false,
+            BodyMode::Streamed => true,
+            BodyMode::Buffered(most) => body.len() as u64 <= most,
+        };
+        if wanted {
+            let outcome;
+            (exchange, outcome, body) = worker.plugins.on_response_body(run, exchange, body, true).await;
+            if let Outcome::Failed(error) = outcome {
+                // The head stands; without its body it must not look like a whole answer.
+                let answer = respond::error(plugin_error(&error), &exchange.request);
+                exchange.response.begin(answer.status, answer.headers, answer.origin);
+                return (exchange, answer.body);
+            }
+        }
+    }
+    (exchange, body)
+}
+
+async fn send_upstream(
+    worker: &Rc<Shared>,
+    runs: Vec<Run>,
+    mut exchange: Box<Exchange>,
+    mut body: UpstreamBody,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
+    let wanting: Vec<Run> = runs.into_iter().filter(|run| run.response_body() != BodyMode::Untouched).collect();
+    if wanting.is_empty() || exchange.request.method == http::Method::HEAD {
+        let head = leave(worker, &mut exchange, &record);
+        record.seat.put(exchange);
+        record.answered(head.status);
+        return respond::assembled(head.status, head.headers, ResponseBody::upstream(body, record));
+    }
+    let most = wanting.iter().filter_map(|run| match run.response_body() {
+        BodyMode::Buffered(most) => Some(most),
+        _ => None,
+    });
+    let Some(most) = most.min() else {
+        return send_through_hooks(worker, wanting, exchange, body, record);
+    };
+    match buffered::hold(&mut body, &worker.pool, most).await {
+        Held::Whole(whole) => {
+            let left;
+            (exchange, left) = whole_body_hooks(worker, &wanting, exchange, whole).await;
+            send_whole(worker, exchange, Ok(()), left, record)
+        }
+        Held::TooLarge(frames) => {
+            let head = leave(worker, &mut exchange, &record);
+            record.seat.put(exchange);
+            record.answered(head.status);
+            let piped = buffered::replay(Rc::clone(worker), frames, body);
+            respond::assembled(head.status, head.headers, ResponseBody::piped(piped, record))
+        }
+        Held::BrokeOff(kind) => send_whole(worker, exchange, Err(kind), Bytes::new(), record),
+    }
+}
+
+/// The exchange stays in its seat: body hooks take it piece by piece.
+fn send_through_hooks(
+    worker: &Rc<Shared>,
+    runs: Vec<Run>,
+    mut exchange: Box<Exchange>,
+    body: UpstreamBody,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
+    let mut head = head_to_send(worker, &mut exchange, &record);
+    // Hooks may change its length.
+    head.headers.remove(header::CONTENT_LENGTH);
+    exchange.response.sent = true;
+    record.seat.put(exchange);
+    record.answered(head.status);
+    let piped = buffered::pipe_response(Rc::clone(worker), runs, Rc::clone(&record.seat), body);
+    respond::assembled(head.status, head.headers, ResponseBody::piped(piped, record))
+}
+
+fn send_whole(
+    worker: &Rc<Shared>,
+    mut exchange: Box<Exchange>,
+    outcome: Result<(), ErrorKind>,
+    body: Bytes,
+    record: Box<Record>,
+) -> Response<ResponseBody> {
+    let mut body = body;
+    if let Err(kind) = outcome {
+        worker.metrics.error(kind);
+        let error = respond::error(kind, &exchange.request);
+        exchange.response.begin(error.status, error.headers, error.origin);
+        body = error.body;
+    }
+    let asker = Asker::of(&exchange.request);
+    let head = leave(worker, &mut exchange, &record);
+    record.seat.put(exchange);
+    let answer = Answer { status: head.status, headers: head.headers, body, origin: head.origin };
+    respond::send(answer, asker, record)
+}
+
+/// The head for the client; the exchange keeps only what the log needs.
+fn leave(worker: &Shared, exchange: &mut Exchange, record: &Record) -> ResponseHead {
+    let head = head_to_send(worker, exchange, record);
+    exchange.let_go();
+    head
+}
+
+fn head_to_send(worker: &Shared, exchange: &mut Exchange, record: &Record) -> ResponseHead {
+    let mut head = exchange.response.head.take().unwrap_or_else(|| ResponseHead {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        headers: HeaderMap::new(),
+        origin: Origin::Gateway,
+    });
+    head.headers.insert(fields::X_REQUEST_ID, exchange.request.id.clone());
+    if worker.config.latency_headers {
+        let total = record.elapsed();
+        if let Some(upstream) = record.upstream_duration {
+            head.headers.insert(UPSTREAM_LATENCY, milliseconds(upstream));
+        }
+        head.headers.insert(PROXY_LATENCY, milliseconds(total.saturating_sub(record.upstream_duration.unwrap_or_default())));
+    }
+    head
+}
+
+fn milliseconds(duration: Duration) -> http::HeaderValue {
+    (duration.as_millis() as u64).into()
+}
+
+const UPSTREAM_LATENCY: HeaderName = HeaderName::from_static("x-tollgate-upstream-latency");
+const PROXY_LATENCY: HeaderName = HeaderName::from_static("x-tollgate-proxy-latency");

@@ -1,0 +1,41 @@
+//! The data plane: takes connections, routes requests, runs their chains, forwards them.
+//!
+//! Reading order: `service` (a request's story), `connection`, `worker`, then
+//! what the story's steps are made of.
+//!
+//! Invariants
+//! - One worker is one thread with its own runtime, upstream connections and plugin instances: no
+//!   lock and no wake-up of another thread on the usual path.
+//! - A request takes the snapshot once and keeps its route, service, chain and directory, not the
+//!   snapshot; what is upgraded keeps not even those.
+//! - No file and no database is touched on the request's path.
+//! - Whatever goes wrong, `respond` alone turns it into a response.
+//! - A body that broke off upstream never ends cleanly towards the client.
+
+mod config;
+mod error;
+mod respond;
+mod service;
+mod connection;
+mod worker;
+mod drain;
+mod snapshot;
+mod directory;
+mod intake;
+mod normal_form;
+mod forward;
+mod finish;
+mod fields;
+mod upstream;
+mod body;
+mod buffered;
+mod tunnel;
+mod record;
+mod metrics;
+mod timer;
+
+pub use config::{InvalidProxy, ProxyConfig};
+pub use error::ErrorKind;
+pub use metrics::{Histogram, Totals, WorkerMetrics};
+pub use snapshot::{Builder, RouteEntry, Snapshot};
+pub use worker::{WorkerHandle, spawn};

@@ -1,0 +1,138 @@
+//! Counters of a worker, written by it alone and read by whoever asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tollgate_plugin_host::HookErrorKind;
+
+use crate::error::{ErrorKind, LABELS};
+
+/// What one worker counted since the start.
+#[derive(Debug, Default)]
+pub struct WorkerMetrics {
+    /// By the status's first digit, 1 to 5; 0 for requests that were never answered.
+    requests: [Counter; 6],
+    errors: [Counter; LABELS.len()],
+    plugin_faults: [Counter; HookErrorKind::ALL.len()],
+    duration: HistogramCounters,
+    upstream_duration: HistogramCounters,
+    pub(crate) connections: Counter,
+    pub(crate) connections_open: Counter,
+    pub(crate) upstream_connections: Counter,
+    pub(crate) log_records_dropped: Counter,
+}
+
+/// All workers together.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    pub requests: [u64; 6],
+    pub errors: Vec<(&'static str, u64)>,
+    pub plugin_faults: Vec<(&'static str, u64)>,
+    pub duration: Histogram,
+    pub upstream_duration: Histogram,
+    pub connections: u64,
+    pub connections_open: u64,
+    pub upstream_connections: u64,
+    pub log_records_dropped: u64,
+}
+
+/// Observations by upper bound, in seconds; the last count is what is over all bounds.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    pub counts: Vec<u64>,
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// Upper bounds in seconds.
+    pub const BOUNDS: [f64; 13] =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+}
+
+/// Written by one thread: no locked instruction is needed.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+#[derive(Debug, Default)]
+struct HistogramCounters {
+    counts: [Counter; Histogram::BOUNDS.len() + 1],
+    microseconds: Counter,
+}
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.set(self.get() + n);
+    }
+
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl HistogramCounters {
+    fn observe(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let bucket = Histogram::BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(Histogram::BOUNDS.len());
+        self.counts[bucket].add(1);
+        self.microseconds.add(duration.as_micros() as u64);
+    }
+
+    fn add_to(&self, total: &mut Histogram) {
+        total.counts.resize(self.counts.len(), 0);
+        for (total, count) in total.counts.iter_mut().zip(&self.counts) {
+            *total += count.get();
+        }
+        total.sum += self.microseconds.get() as f64 / 1e6;
+    }
+}
+
+impl WorkerMetrics {
+    pub(crate) fn request(&self, status: u16, duration: Duration, upstream: Option<Duration>) {
+        self.requests[usize::from(status / 100).min(5)].add(1);
+        self.duration.observe(duration);
+        if let Some(upstream) = upstream {
+            self.upstream_duration.observe(upstream);
+        }
+    }
+
+    pub(crate) fn error(&self, kind: ErrorKind) {
+        self.errors[kind.index()].add(1);
+    }
+
+    pub(crate) fn set_plugin_faults(&self, faults: impl Iterator<Item = (HookErrorKind, u64)>) {
+        for (counter, (_, count)) in self.plugin_faults.iter().zip(faults) {
+            counter.set(count);
+        }
+    }
+
+    /// Sums up all workers.
+    pub fn totals(workers: &[Arc<WorkerMetrics>]) -> Totals {
+        let sum = |pick: fn(&WorkerMetrics) -> &Counter| workers.iter().map(|worker| pick(worker).get()).sum();
+        let mut totals = Totals {
+            connections: sum(|worker| &worker.connections),
+            connections_open: sum(|worker| &worker.connections_open),
+            upstream_connections: sum(|worker| &worker.upstream_connections),
+            log_records_dropped: sum(|worker| &worker.log_records_dropped),
+            ..Totals::default()
+        };
+        for (i, label) in LABELS.iter().enumerate() {
+            totals.errors.push((label, workers.iter().map(|worker| worker.errors[i].get()).sum()));
+        }
+        for (i, kind) in HookErrorKind::ALL.iter().enumerate() {
+            totals.plugin_faults.push((kind.label(), workers.iter().map(|worker| worker.plugin_faults[i].get()).sum()));
+        }
+        for worker in workers {
+            for (total, counter) in totals.requests.iter_mut().zip(&worker.requests) {
+                *total += counter.get();
+            }
+            worker.duration.add_to(&mut totals.duration);
+            worker.upstream_duration.add_to(&mut totals.upstream_duration);
+        }
+        totals
+    }
+}

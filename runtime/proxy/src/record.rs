@@ -1,0 +1,179 @@
+//! What is written down of a request: once, when it is over, however it ended.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::{StatusCode, Version, header};
+use tokio::sync::Notify;
+use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, RequestHead, Run};
+
+use crate::body::Progress;
+use crate::error::ErrorKind;
+use crate::upstream::{ConnectionPool, Endpoint};
+use crate::worker::Shared;
+
+/// Follows a request; dropped at its end, it counts it and hands it to the plugins that log.
+pub(crate) struct Record {
+    worker: Rc<Shared>,
+    pub(crate) seat: Rc<Seat>,
+    /// Only of requests that were refused before there was an exchange.
+    refused: Option<RequestHead>,
+    started: Instant,
+    started_at: SystemTime,
+    /// Weak: a response that streams for a day must not keep yesterday's modules.
+    chains: Vec<(Weak<CompiledChain>, u64)>,
+    pub(crate) upstream: Option<Arc<Endpoint>>,
+    pub(crate) upstream_duration: Option<Duration>,
+    pub(crate) attempts: u16,
+    status: u16,
+    request: Option<Rc<Progress>>,
+    response_bytes: u64,
+    complete: bool,
+}
+
+/// Where the exchange sits between hooks. Body hooks of a streaming request and the hooks of its
+/// response may want it at the same time: they take turns.
+#[derive(Default)]
+pub(crate) struct Seat {
+    exchange: RefCell<Option<Box<Exchange>>>,
+    freed: Notify,
+}
+
+impl Seat {
+    pub(crate) async fn take(&self) -> Box<Exchange> {
+        loop {
+            if let Some(exchange) = self.exchange.borrow_mut().take() {
+                return exchange;
+            }
+            self.freed.notified().await;
+        }
+    }
+
+    pub(crate) fn put(&self, exchange: Box<Exchange>) {
+        *self.exchange.borrow_mut() = Some(exchange);
+        self.freed.notify_one();
+    }
+}
+
+impl Record {
+    pub(crate) fn begin(worker: &Rc<Shared>) -> Box<Record> {
+        Box::new(Record {
+            worker: Rc::clone(worker),
+            seat: Rc::default(),
+            refused: None,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            chains: Vec::new(),
+            upstream: None,
+            upstream_duration: None,
+            attempts: 0,
+            status: 0,
+            request: None,
+            response_bytes: 0,
+            complete: false,
+        })
+    }
+
+    pub(crate) fn refuse(&mut self, head: RequestHead) {
+        self.refused = Some(head);
+    }
+
+    pub(crate) fn follow(&mut self, run: &Run) {
+        self.chains.push((Arc::downgrade(run.chain()), run.active()));
+    }
+
+    pub(crate) fn follow_request(&mut self, progress: &Rc<Progress>) {
+        self.request = Some(Rc::clone(progress));
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn pool(&self) -> &ConnectionPool {
+        &self.worker.pool
+    }
+
+    pub(crate) fn count_response(&mut self, bytes: usize) {
+        self.response_bytes += bytes as u64;
+    }
+
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    pub(crate) fn broke_off(&mut self, kind: ErrorKind) {
+        self.worker.metrics.error(kind);
+    }
+
+    fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>) {
+        let Record { worker, .. } = self;
+        let client = head.client.to_string();
+        let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
+        let finished = FinishedRequest {
+            started_at: self.started_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
+            duration: self.started.elapsed().as_micros() as u64,
+            upstream_duration: self.upstream_duration.unwrap_or_default().as_micros() as u64,
+            request_bytes: self.request.as_ref().map_or(0, |progress| progress.bytes()),
+            response_bytes: self.response_bytes,
+            status: self.status,
+            attempts: self.attempts,
+            aborted: !self.complete,
+            request_id: head.id.to_str().unwrap_or_default(),
+            client_address: &client,
+            method: head.method.as_str(),
+            scheme: head.scheme,
+            host: head.authority.as_str(),
+            target: head.uri.path_and_query().map_or("", |target| target.as_str()),
+            http_version: version(head.version),
+            user_agent: head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default(),
+            route: &head.route,
+            service: &head.service,
+            upstream: self.upstream.as_ref().map_or("", |endpoint| &endpoint.address),
+            consumer: identity.map_or("", |identity| &identity.consumer_name),
+            fields: exchange.map_or("", |exchange| &exchange.log_fields),
+        };
+        let mut written = false;
+        for (chain, active) in &self.chains {
+            if let Some(chain) = chain.upgrade() {
+                written = true;
+                for plugin in chain.loggers(*active) {
+                    worker.plugins.log(plugin, &finished);
+                }
+            }
+        }
+        if !written {
+            // The chain is gone, or there never was one: those who log here now.
+            for plugin in worker.snapshot().loggers(&head.route) {
+                worker.plugins.log(plugin, &finished);
+            }
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.worker.metrics.request(self.status, self.started.elapsed(), self.upstream_duration);
+        let exchange = self.seat.exchange.borrow_mut().take();
+        match (&exchange, &self.refused) {
+            (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange)),
+            (None, Some(head)) => self.write_down(head, None),
+            // The client went away in the middle of a hook, which had the exchange.
+            (None, None) => {}
+        }
+    }
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,250 @@
+//! The configuration as it serves: built aside, swapped whole, never changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use http::uri::PathAndQuery;
+use tollgate_keys::Pepper;
+use tollgate_model::entity::{Destination, Route, Scheme, Service, Timeouts};
+use tollgate_model::{Chain, ChainLink, ConfigSet, Level, Name, Router};
+use tollgate_plugin_host::{CompiledChain, Degraded, PluginUse, Prepared};
+
+use crate::directory::ConsumerDirectory;
+use crate::upstream::{Balancer, Endpoints};
+
+/// Everything that requests are served by.
+pub struct Snapshot {
+    /// Counts the snapshots of this process.
+    pub number: u64,
+    pub set: Arc<ConfigSet>,
+    pub(crate) router: Router<Arc<RouteEntry>>,
+    pub(crate) directory: Arc<ConsumerDirectory>,
+    routes: HashMap<Arc<str>, Arc<RouteEntry>, RandomState>,
+    uses: Vec<Arc<PluginUse>>,
+    /// The global chain alone: who logs requests that no route took.
+    unrouted: Option<Arc<CompiledChain>>,
+    endpoints: Endpoints,
+    services: BTreeMap<Name, Arc<ServiceEntry>>,
+}
+
+/// A route and all that a request on it needs.
+pub struct RouteEntry {
+    pub name: Arc<str>,
+    pub route: Arc<Route>,
+    pub chain: Result<Arc<CompiledChain>, Degraded>,
+    pub(crate) service: Arc<ServiceEntry>,
+}
+
+pub(crate) struct ServiceEntry {
+    pub(crate) name: Arc<str>,
+    pub(crate) timeouts: Timeouts,
+    /// Put in front of every path; empty for none.
+    pub(crate) path: String,
+    pub(crate) balancer: Arc<Balancer>,
+    entity: Arc<Service>,
+}
+
+/// Builds one snapshot after the other, reusing what did not change.
+pub struct Builder {
+    pepper: Arc<Pepper>,
+    last: Option<Arc<Snapshot>>,
+    count: u64,
+}
+
+impl Builder {
+    /// `pepper` keys the hashes that credentials are found by.
+    pub fn new(pepper: Pepper) -> Builder {
+        Builder { pepper: Arc::new(pepper), last: None, count: 0 }
+    }
+
+    pub fn build(&mut self, set: &Arc<ConfigSet>, prepared: &Prepared) -> Arc<Snapshot> {
+        let last = self.last.as_deref();
+        let mut endpoints = last.map(|last| last.endpoints.clone()).unwrap_or_default();
+        let services = services(set, last, &mut endpoints);
+        let mut chains = ChainCache::default();
+        let entries: Vec<(Arc<Route>, Arc<RouteEntry>)> = set
+            .routes
+            .values()
+            .filter_map(|route| {
+                let service = services.get(&route.service)?;
+                let entry = route_entry(set, prepared, route, service, last, &mut chains);
+                Some((Arc::clone(route), entry))
+            })
+            .collect();
+        endpoints.retain_used(services.values().map(|service| &*service.balancer));
+        self.count += 1;
+        let previous = last.map(|last| (&*last.directory, &*last.set));
+        let snapshot = Arc::new(Snapshot {
+            number: self.count,
+            set: Arc::clone(set),
+            directory: Arc::new(ConsumerDirectory::build(set, prepared, &self.pepper, previous)),
+            routes: entries.iter().map(|(_, entry)| (Arc::clone(&entry.name), Arc::clone(entry))).collect(),
+            router: Router::build(entries),
+            uses: prepared.plugins.values().filter_map(|plugin| plugin.as_ref().ok()).cloned().collect(),
+            unrouted: CompiledChain::compile(&global_chain(set), prepared).ok(),
+            endpoints,
+            services,
+        });
+        self.last = Some(Arc::clone(&snapshot));
+        snapshot
+    }
+}
+
+impl Snapshot {
+    /// What can't be served, and why.
+    pub fn degraded(&self) -> Vec<(String, String)> {
+        let routes = self.routes.values().filter_map(|entry| {
+            let reason = entry.chain.as_ref().err()?;
+            Some((format!("route {}", entry.name), reason.to_string()))
+        });
+        let consumers = self.directory.chains().filter_map(|(name, chain)| {
+            let reason = chain.as_ref().err()?;
+            Some((format!("consumer {name}"), reason.to_string()))
+        });
+        let mut all: Vec<_> = routes.chain(consumers).collect();
+        all.sort();
+        all
+    }
+
+    /// Uses that want the record of a request on this route, or of one that found no route.
+    pub(crate) fn loggers(&self, route: &str) -> impl Iterator<Item = &Arc<PluginUse>> {
+        let chain = match self.route(route) {
+            Some(entry) => entry.chain.as_ref().ok(),
+            None => self.unrouted.as_ref(),
+        };
+        chain.into_iter().flat_map(|chain| chain.loggers(u64::MAX))
+    }
+
+    pub(crate) fn uses(&self) -> impl Iterator<Item = &Arc<PluginUse>> {
+        self.uses.iter()
+    }
+
+    pub(crate) fn route(&self, name: &str) -> Option<&Arc<RouteEntry>> {
+        self.routes.get(name)
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+}
+
+fn global_chain(set: &ConfigSet) -> Chain {
+    let links = set.chain.iter().filter_map(|entry| {
+        let plugin = Arc::clone(set.plugins.get(&entry.plugin)?);
+        Some(ChainLink { plugin, when: entry.when.clone(), level: Level::Global })
+    });
+    Chain { links: links.collect() }
+}
+
+fn services(
+    set: &ConfigSet,
+    last: Option<&Snapshot>,
+    endpoints: &mut Endpoints,
+) -> BTreeMap<Name, Arc<ServiceEntry>> {
+    let mut entries = BTreeMap::new();
+    for service in set.services.values() {
+        let kept = last.and_then(|last| {
+            let old = last.services.get(&service.name)?;
+            let same_upstream = match &service.destination {
+                Destination::Host { .. } => true,
+                Destination::Upstream { upstream, .. } => {
+                    match (set.upstreams.get(upstream), last.set.upstreams.get(upstream)) {
+                        (Some(new), Some(old)) => Arc::ptr_eq(new, old) || new == old,
+                        _ => false,
+                    }
+                }
+            };
+            (same_upstream && (Arc::ptr_eq(&old.entity, service) || old.entity == *service)).then(|| Arc::clone(old))
+        });
+        let entry = kept.unwrap_or_else(|| Arc::new(service_entry(set, service, endpoints)));
+        entries.insert(service.name.clone(), entry);
+    }
+    entries
+}
+
+fn service_entry(set: &ConfigSet, service: &Arc<Service>, endpoints: &mut Endpoints) -> ServiceEntry {
+    let balancer = match &service.destination {
+        Destination::Host { scheme, host, port } => Balancer::single(endpoints.at(*scheme, host, *port)),
+        Destination::Upstream { scheme, upstream } => match set.upstreams.get(upstream) {
+            Some(upstream) => Balancer::of(upstream, |target| endpoints.at(*scheme, &target.host, target.port)),
+            // References of a set resolve; an empty balancer answers 503.
+            None => Balancer::empty(),
+        },
+    };
+    ServiceEntry {
+        name: service.name.shared(),
+        timeouts: service.timeouts,
+        path: service.path.clone(),
+        balancer: Arc::new(balancer),
+        entity: Arc::clone(service),
+    }
+}
+
+fn route_entry(
+    set: &ConfigSet,
+    prepared: &Prepared,
+    route: &Arc<Route>,
+    service: &Arc<ServiceEntry>,
+    last: Option<&Snapshot>,
+    chains: &mut ChainCache,
+) -> Arc<RouteEntry> {
+    let chain = chains.compiled(set, prepared, route);
+    let old = last.and_then(|last| last.route(route.name.as_str()));
+    // The same chain in the old entry keeps its identity: requests on their way hold it weakly.
+    let chain = match (chain, old.map(|old| &old.chain)) {
+        (Ok(new), Some(Ok(old))) if *new == **old => Ok(Arc::clone(old)),
+        (chain, _) => chain,
+    };
+    if let Some(old) = old
+        && Arc::ptr_eq(&old.service, service)
+        && (Arc::ptr_eq(&old.route, route) || old.route == *route)
+        && let (Ok(kept), Ok(new)) = (&old.chain, &chain)
+        && Arc::ptr_eq(kept, new)
+    {
+        return Arc::clone(old);
+    }
+    Arc::new(RouteEntry { name: route.name.shared(), route: Arc::clone(route), service: Arc::clone(service), chain })
+}
+
+/// Chains of routes without entries of their own are those of their service: compiled once.
+#[derive(Default)]
+struct ChainCache {
+    by_service: HashMap<Name, Result<Arc<CompiledChain>, Degraded>, RandomState>,
+}
+
+impl ChainCache {
+    fn compiled(
+        &mut self,
+        set: &ConfigSet,
+        prepared: &Prepared,
+        route: &Route,
+    ) -> Result<Arc<CompiledChain>, Degraded> {
+        let compile = || CompiledChain::compile(&set.route_chain(route), prepared);
+        if !route.chain.is_empty() {
+            return compile();
+        }
+        self.by_service.entry(route.service.clone()).or_insert_with(compile).clone()
+    }
+}
+
+/// `base` put in front of a target's path.
+pub(crate) fn prefixed(base: &str, target: &PathAndQuery) -> Option<PathAndQuery> {
+    if base.is_empty() {
+        return Some(target.clone());
+    }
+    let path = if target.path() == "/" { "" } else { target.path() };
+    let joined = match target.query() {
+        Some(query) => format!("{base}{path}?{query}"),
+        None => format!("{base}{path}"),
+    };
+    joined.try_into().ok()
+}
+
+/// Https upstreams come with TLS; the scheme is part of an endpoint's identity from the start.
+pub(crate) fn default_port(scheme: Scheme) -> u16 {
+    match scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    }
+}

@@ -1,0 +1,67 @@
+//! Connections that changed to another protocol: bytes both ways until one end closes.
+
+use std::rc::Rc;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
+
+use crate::body::ResponseBody;
+use crate::record::Record;
+use crate::upstream::{InFlight, PooledConnection};
+use crate::worker::Shared;
+
+/// The two ends of a tunnel to be.
+pub(crate) struct Upgrading {
+    pub(crate) client: OnUpgrade,
+    pub(crate) upstream: OnUpgrade,
+    pub(crate) protocol: HeaderValue,
+    pub(crate) connection: PooledConnection,
+    pub(crate) in_flight: InFlight,
+}
+
+/// Answers 101 and carries bytes from then on. The tunnel holds neither route nor chain nor
+/// snapshot: only its two connections and its record.
+pub(crate) fn open(
+    worker: &Rc<Shared>,
+    upgrading: Upgrading,
+    mut headers: http::HeaderMap,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
+    record.answered(StatusCode::SWITCHING_PROTOCOLS);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, upgrading.protocol.clone());
+    tokio::task::spawn_local(carry(Rc::clone(worker), upgrading, record));
+    crate::respond::assembled(StatusCode::SWITCHING_PROTOCOLS, headers, ResponseBody::unrecorded())
+}
+
+async fn carry(worker: Rc<Shared>, upgrading: Upgrading, mut record: Box<Record>) {
+    let Upgrading { client, upstream, connection, in_flight: _in_flight, .. } = upgrading;
+    let _open = worker.tunnels.open();
+    let ends = both(client, upstream).await;
+    drop(connection);
+    let (client, upstream) = match ends {
+        Ok(ends) => ends,
+        Err(error) => {
+            tracing::debug!(%error, "upgrade failed");
+            return;
+        }
+    };
+    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+    match copy_bidirectional(&mut client, &mut upstream).await {
+        Ok((_, down)) => {
+            record.count_response(down as usize);
+            record.complete();
+        }
+        Err(error) => tracing::debug!(%error, "tunnel ended"),
+    }
+}
+
+async fn both(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+) -> Result<(hyper::upgrade::Upgraded, hyper::upgrade::Upgraded), hyper::Error> {
+    let (client, upstream) = tokio::join!(client, upstream);
+    Ok((client?, upstream?))
+}

@@ -1,0 +1,146 @@
+//! Chooses a target.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rand::Rng;
+use tollgate_model::entity::{Balance, Target, Upstream};
+
+use super::Endpoint;
+
+/// The targets of a service and how one of them is chosen. Shared by all workers.
+#[derive(Debug)]
+pub(crate) struct Balancer {
+    targets: Vec<Weighted>,
+    choice: Choice,
+}
+
+#[derive(Debug)]
+struct Weighted {
+    endpoint: Arc<Endpoint>,
+    weight: u32,
+}
+
+#[derive(Debug)]
+enum Choice {
+    /// Positions in `targets`, each as often as its weight says, spread evenly.
+    RoundRobin { order: Vec<u16>, next: AtomicUsize },
+    /// The less loaded of two chosen at random by weight (Mitzenmacher, "The power of two choices
+    /// in randomized load balancing", 2001).
+    LeastRequests { total_weight: u32 },
+}
+
+impl Balancer {
+    pub(crate) fn empty() -> Balancer {
+        Balancer { targets: Vec::new(), choice: Choice::LeastRequests { total_weight: 0 } }
+    }
+
+    pub(crate) fn single(endpoint: Arc<Endpoint>) -> Balancer {
+        let targets = vec![Weighted { endpoint, weight: 1 }];
+        Balancer { targets, choice: Choice::RoundRobin { order: vec![0], next: AtomicUsize::new(0) } }
+    }
+
+    pub(crate) fn of(upstream: &Upstream, mut endpoint: impl FnMut(&Target) -> Arc<Endpoint>) -> Balancer {
+        let in_rotation = upstream.targets.iter().filter(|target| target.weight > 0);
+        let targets: Vec<Weighted> =
+            in_rotation.map(|target| Weighted { endpoint: endpoint(target), weight: target.weight.into() }).collect();
+        let weights: Vec<u32> = targets.iter().map(|target| target.weight).collect();
+        let choice = match upstream.balance {
+            Balance::RoundRobin => Choice::RoundRobin { order: spread(&weights), next: AtomicUsize::new(0) },
+            Balance::LeastRequests => Choice::LeastRequests { total_weight: weights.iter().sum() },
+        };
+        Balancer { targets, choice }
+    }
+
+    /// A target that was not tried yet for this request; `None` when there is none.
+    pub(crate) fn choose(&self, tried: &[Arc<Endpoint>]) -> Option<Arc<Endpoint>> {
+        let fresh = |index: usize| {
+            let endpoint = &self.targets.get(index)?.endpoint;
+            (!tried.iter().any(|seen| Arc::ptr_eq(seen, endpoint))).then(|| Arc::clone(endpoint))
+        };
+        let chosen = match &self.choice {
+            Choice::RoundRobin { order, next } if !order.is_empty() => {
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                fresh(order[turn % order.len()].into())
+            }
+            Choice::LeastRequests { total_weight } if *total_weight > 0 => {
+                let (a, b) = (self.at_random(*total_weight), self.at_random(*total_weight));
+                let lighter = if self.relative_load(a) <= self.relative_load(b) { a } else { b };
+                fresh(lighter)
+            }
+            _ => None,
+        };
+        // A retry takes whatever is left.
+        chosen.or_else(|| (0..self.targets.len()).find_map(fresh))
+    }
+
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.targets.iter().map(|target| &target.endpoint)
+    }
+
+    fn at_random(&self, total_weight: u32) -> usize {
+        let mut point = rand::rng().random_range(0..total_weight);
+        for (index, target) in self.targets.iter().enumerate() {
+            match point.checked_sub(target.weight) {
+                Some(rest) => point = rest,
+                None => return index,
+            }
+        }
+        0
+    }
+
+    fn relative_load(&self, index: usize) -> u64 {
+        let target = &self.targets[index];
+        (u64::from(target.endpoint.load()) + 1) * u64::from(u16::MAX) / u64::from(target.weight)
+    }
+}
+
+/// An order in which each index stands as often as its weight (reduced to the smallest whole
+/// numbers) and as evenly as possible: smooth weighted round robin, unrolled.
+fn spread(weights: &[u32]) -> Vec<u16> {
+    let divisor = weights.iter().copied().fold(0, gcd).max(1);
+    let mut reduced: Vec<i64> = weights.iter().map(|weight| i64::from(weight / divisor)).collect();
+    let largest = reduced.iter().copied().max().unwrap_or(0);
+    if largest > MOST_TURNS {
+        reduced = reduced.iter().map(|weight| (weight * MOST_TURNS / largest).max(1)).collect();
+    }
+    let total: i64 = reduced.iter().sum();
+    let mut credit = vec![0i64; reduced.len()];
+    let mut order = Vec::new();
+    for _ in 0..total {
+        for (credit, weight) in credit.iter_mut().zip(&reduced) {
+            *credit += weight;
+        }
+        // The first of the richest, so that the order is the same everywhere.
+        let Some(richest) = (0..credit.len()).rev().max_by_key(|&index| credit[index]) else { break };
+        credit[richest] -= total;
+        order.push(richest as u16);
+    }
+    order
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Turns of the heaviest target before the order repeats; weights are rounded to it.
+const MOST_TURNS: i64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_follow_weights_and_are_spread() {
+        assert_eq!(spread(&[100, 100]), [0, 1]);
+        assert_eq!(spread(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(spread(&[300]), [0]);
+        assert_eq!(spread(&[]), Vec::<u16>::new());
+    }
+
+    #[test]
+    fn very_different_weights_keep_the_order_short() {
+        let order = spread(&[65_535, 1]);
+        assert!(order.len() <= 257 && order.contains(&1));
+    }
+}

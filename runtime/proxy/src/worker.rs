@@ -1,0 +1,231 @@
+//! A worker: one thread with its own runtime, listener, upstream connections and plugin instances.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+use tollgate_plugin_host as plugin_host;
+
+use crate::config::ProxyConfig;
+use crate::connection;
+use crate::drain::OpenCount;
+use crate::intake::RequestIds;
+use crate::metrics::WorkerMetrics;
+use crate::snapshot::Snapshot;
+use crate::upstream::ConnectionPool;
+
+/// What a worker's requests share. Lives on its thread.
+pub(crate) struct Shared {
+    pub(crate) config: Arc<ProxyConfig>,
+    pub(crate) plugins: Rc<plugin_host::Worker>,
+    pub(crate) pool: ConnectionPool,
+    pub(crate) ids: RequestIds,
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    pub(crate) connections: OpenCount,
+    pub(crate) tunnels: OpenCount,
+    snapshot: RefCell<Arc<Snapshot>>,
+}
+
+/// A worker as the rest of the process holds it.
+pub struct WorkerHandle {
+    swaps: mpsc::UnboundedSender<Swap>,
+    draining: watch::Sender<bool>,
+    metrics: Arc<WorkerMetrics>,
+    thread: JoinHandle<()>,
+}
+
+struct Swap {
+    snapshot: Arc<Snapshot>,
+    done: oneshot::Sender<()>,
+}
+
+/// Starts a worker on listeners that are already bound.
+pub fn spawn(
+    index: usize,
+    listeners: Vec<TcpListener>,
+    config: Arc<ProxyConfig>,
+    plugins: Arc<plugin_host::Host>,
+    snapshot: Arc<Snapshot>,
+) -> io::Result<WorkerHandle> {
+    let (swaps, swapped) = mpsc::unbounded_channel();
+    let (draining, drain) = watch::channel(false);
+    let metrics = Arc::new(WorkerMetrics::default());
+    let counted = Arc::clone(&metrics);
+    for listener in &listeners {
+        listener.set_nonblocking(true)?;
+    }
+    let runtime = move || {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => runtime.block_on(async move {
+                let shared = Rc::new(Shared {
+                    plugins: plugin_host::Worker::new(plugins),
+                    pool: ConnectionPool::new(config.upstream_idle_connections, config.upstream_idle),
+                    ids: RequestIds::new(),
+                    metrics: counted,
+                    connections: OpenCount::default(),
+                    tunnels: OpenCount::default(),
+                    snapshot: RefCell::new(Arc::clone(&snapshot)),
+                    config,
+                });
+                shared.serve_by(snapshot);
+                run(shared, listeners, swapped, drain).await;
+            }),
+            Err(error) => tracing::error!(%error, "worker can't start"),
+        }
+    };
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(runtime)?;
+    Ok(WorkerHandle { swaps, draining, metrics, thread })
+}
+
+impl WorkerHandle {
+    /// Tells the worker to serve new requests by this snapshot; done when it does.
+    pub fn swap(&self, snapshot: Arc<Snapshot>) -> oneshot::Receiver<()> {
+        let (done, swapped) = oneshot::channel();
+        // A worker that has ended serves nothing: its end of `done` is dropped, which is an answer.
+        let _ = self.swaps.send(Swap { snapshot, done });
+        swapped
+    }
+
+    /// Tells the worker to accept no more and to end once its connections are done.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    pub fn metrics(&self) -> &Arc<WorkerMetrics> {
+        &self.metrics
+    }
+
+    /// Waits for the thread. Blocks.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("a worker panicked");
+        }
+    }
+}
+
+async fn run(
+    shared: Rc<Shared>,
+    listeners: Vec<TcpListener>,
+    mut swaps: mpsc::UnboundedReceiver<Swap>,
+    draining: watch::Receiver<bool>,
+) {
+    let following = Rc::clone(&shared);
+    tokio::task::spawn_local(async move {
+        while let Some(Swap { snapshot, done }) = swaps.recv().await {
+            following.serve_by(snapshot);
+            let _ = done.send(());
+        }
+    });
+    let keeping = Rc::clone(&shared);
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(HOUSEKEEPING).await;
+            keeping.keep_house();
+        }
+    });
+    let mut accepting = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let (shared, draining) = (Rc::clone(&shared), draining.clone());
+        accepting.spawn_local(async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => accept(&shared, listener, draining).await,
+                Err(error) => tracing::error!(%error, "worker can't listen"),
+            }
+        });
+    }
+    while accepting.join_next().await.is_some() {}
+    let done = async {
+        shared.connections.emptied().await;
+        shared.tunnels.emptied().await;
+    };
+    if tokio::time::timeout(shared.config.drain, done).await.is_err() {
+        let (connections, tunnels) = (shared.connections.count(), shared.tunnels.count());
+        tracing::warn!(connections, tunnels, "drain time is over, closing what is left");
+    }
+    shared.plugins.flush_logs().await;
+    shared.keep_house();
+}
+
+/// Accepts until told to drain.
+async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener, mut draining: watch::Receiver<bool>) {
+    let told = draining.clone();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = draining.wait_for(|draining| *draining) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => take(shared, stream, peer, told.clone()),
+            Err(error) => {
+                // Out of descriptors or memory: waiting is all that helps. A client that gave up is no trouble.
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+    // What the kernel had accepted before the listener closes is served, not reset.
+    while let Some(Ok((stream, peer))) = ready_now(listener.accept()).await {
+        take(shared, stream, peer, told.clone());
+    }
+}
+
+fn take(
+    shared: &Rc<Shared>,
+    stream: tokio::net::TcpStream,
+    peer: std::net::SocketAddr,
+    draining: watch::Receiver<bool>,
+) {
+    let metrics = &shared.metrics;
+    metrics.connections.add(1);
+    if shared.connections.count() >= shared.config.connections {
+        // Closed at once: a client that waits in vain is worse off.
+        return;
+    }
+    let open = shared.connections.open();
+    metrics.connections_open.set(shared.connections.count() as u64);
+    let worker = Rc::clone(shared);
+    tokio::task::spawn_local(async move {
+        connection::serve(Rc::clone(&worker), stream, peer, draining).await;
+        drop(open);
+        worker.metrics.connections_open.set(worker.connections.count() as u64);
+    });
+}
+
+/// What is ready now; `None` when that is nothing.
+async fn ready_now<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(Duration::ZERO, work).await.ok()
+}
+
+impl Shared {
+    /// The snapshot that new requests are served by.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    fn serve_by(&self, snapshot: Arc<Snapshot>) {
+        self.plugins.told_of_swap(snapshot.uses());
+        self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
+        let old = self.snapshot.replace(snapshot);
+        // The last holder of an old snapshot frees it: not a worker, if another thread still has it.
+        drop(old);
+    }
+
+    fn keep_house(&self) {
+        let snapshot = self.snapshot();
+        self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
+        self.metrics.upstream_connections.set(self.pool.open());
+        self.metrics.set_plugin_faults(self.plugins.faults());
+        self.metrics.log_records_dropped.set(self.plugins.dropped_records());
+    }
+}
+
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);

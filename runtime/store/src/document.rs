@@ -1,0 +1,120 @@
+//! A TOML file that remembers where everything in it stands.
+
+mod conceal;
+mod expand;
+mod spans;
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::Value;
+use tollgate_model::problem::Part;
+use tollgate_model::{Problem, Problems};
+use toml::de::DeTable;
+
+use crate::report::{ConfigReport, Finding};
+use expand::Expanded;
+use spans::Spans;
+
+/// A parsed file: its tree, and the place of each value in the text.
+///
+/// The usual way: [`Document::open`], [`Document::expand`], [`Document::read`].
+#[derive(Debug)]
+pub struct Document {
+    file_name: String,
+    text: String,
+    tree: Value,
+    spans: Spans,
+    /// What TOML allows and a configuration does not, and what could not be expanded.
+    problems: Problems,
+    expanded: Vec<Expanded>,
+}
+
+impl Document {
+    /// Reads (blocking) and parses a file.
+    pub fn open(path: &Path) -> Result<Document, ConfigReport> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| ConfigReport::whole_file(path, format!("can't be read: {error}"), None))?;
+        let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
+        Document::parse(path, text)
+    }
+
+    /// `file_name` is what reports call the file. Fails on errors of syntax, with all that the parser
+    /// could find.
+    pub fn parse(file_name: &Path, text: String) -> Result<Document, ConfigReport> {
+        let file_name = file_name.display().to_string();
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        if !errors.is_empty() {
+            let findings = errors.iter().map(syntax_error).collect();
+            return Err(ConfigReport::new(file_name, conceal::by_line(&text), findings));
+        }
+        let mut problems = Problems::default();
+        let (tree, spans) = spans::convert(&table, &mut problems);
+        Ok(Document { file_name, text, tree, spans, problems, expanded: Vec::new() })
+    }
+
+    /// Replaces `${env:NAME}` in string values; `$${` stands for `${`. Reports what is not set with
+    /// the document's other problems. Call it once.
+    pub fn expand(&mut self, env: impl Fn(&str) -> Option<String>) {
+        self.expanded.extend(expand::expand(&mut self.tree, &env, &mut self.problems));
+    }
+
+    /// The file's own text, secrets included.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn tree(&self) -> &Value {
+        &self.tree
+    }
+
+    /// What `decode` makes of the tree, or a report of its problems and the document's own.
+    pub fn read<T>(&self, decode: impl FnOnce(&Value) -> Result<T, Problems>) -> Result<T, ConfigReport> {
+        match decode(&self.tree) {
+            Ok(value) if self.problems.is_empty() => Ok(value),
+            Ok(_) => Err(self.report(&Problems::default())),
+            Err(problems) => Err(self.report(&problems)),
+        }
+    }
+
+    /// The text of the value at a place written as in [`Problem::path`].
+    pub fn locate(&self, path: &str) -> Option<Range<usize>> {
+        self.spans.at(path).map(|spans| spans.value.clone())
+    }
+
+    /// A report of these problems and the document's own. Where the document has one, others of the
+    /// same place only follow from it and are left out.
+    pub fn report(&self, problems: &Problems) -> ConfigReport {
+        let reported: HashSet<&str> = self.problems.iter().map(|problem| problem.path.as_str()).collect();
+        let others = problems.iter().filter(|problem| !reported.contains(problem.path.as_str()));
+        let findings = self.problems.iter().chain(others).map(|problem| self.finding(problem)).collect();
+        ConfigReport::new(self.file_name.clone(), conceal::by_key(&self.text, &self.tree, &self.spans), findings)
+    }
+
+    fn finding(&self, problem: &Problem) -> Finding {
+        let span = self.spans.label(&self.text, &problem.path, problem.part);
+        let clean = |text: &String| expand::redact(text, &problem.path, &self.expanded);
+        let mut finding = Finding::new(Some(span), clean(&problem.message));
+        finding.path = problem.path.clone();
+        finding.hint = problem.hint.as_ref().map(clean);
+        finding.elsewhere = problem.elsewhere.as_ref().map(|elsewhere| {
+            let span = self.spans.label(&self.text, &elsewhere.path, Part::Value);
+            (span, elsewhere.label.clone())
+        });
+        finding
+    }
+}
+
+fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> ConfigReport {
+    let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+    ConfigReport::whole_file(path, format!("line {line} is not UTF-8"), None)
+}
+
+fn syntax_error(error: &toml::de::Error) -> Finding {
+    Finding::new(error.span(), error.message().trim_end().replace('\n', ", "))
+}
+
+#[cfg(test)]
+mod tests;

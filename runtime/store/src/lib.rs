@@ -1,0 +1,21 @@
+//! Where a configuration comes from.
+//!
+//! Today there is one store, the read-only [`mod@file`]; SQLite (one node) and Postgres (a cluster) come
+//! beside it as modules of their own, behind one trait and one conformance suite.
+//!
+//! Invariants
+//! - What leaves a store is a whole, valid [`ConfigSet`](tollgate_model::ConfigSet), or a
+//!   [`ConfigReport`] with every problem in it.
+//! - No report shows a secret: neither a value that was expanded from the environment, nor what
+//!   stands in the file under a key such as `key` or `password`.
+//! - The environment is read by the caller only, through a closure.
+
+pub mod document;
+pub mod file;
+pub mod report;
+pub mod watch;
+
+pub use document::Document;
+pub use file::{FileStore, Loaded};
+pub use report::{ConfigReport, Finding};
+pub use watch::{Watch, Watched};

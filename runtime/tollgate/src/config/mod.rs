@@ -1,0 +1,192 @@
+//! The node's own file, `tollgate.toml`: how this node runs, not what it serves.
+
+mod log;
+mod proxy;
+mod plugins;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::Value;
+use tollgate_model::decode::{Decode, Fields, Place};
+use tollgate_model::problem::Complaint;
+use tollgate_model::units::TimeSpan;
+use tollgate_model::{Problems, decode};
+use tollgate_plugin_host::HostConfig;
+use tollgate_proxy::ProxyConfig;
+use tollgate_store::Document;
+
+use crate::cmd::Invalid;
+pub use log::LogConfig;
+
+/// A valid node configuration; all paths are ready to use.
+#[derive(Debug)]
+pub struct NodeConfig {
+    pub name: String,
+    pub proxy_addresses: Vec<SocketAddr>,
+    pub workers: usize,
+    pub proxy: ProxyConfig,
+    pub admin_address: SocketAddr,
+    pub status_address: SocketAddr,
+    /// The file of the `file:` store.
+    pub store: PathBuf,
+    pub plugins: HostConfig,
+    /// How long a draining node goes on accepting, so that balancers notice first.
+    pub drain_delay: Duration,
+    pub log: LogConfig,
+}
+
+/// As written, before paths and defaults of the machine are filled in.
+struct Raw {
+    node: NodeTable,
+    proxy: proxy::ProxyTable,
+    admin: SocketAddr,
+    status: SocketAddr,
+    store: String,
+    plugins: plugins::PluginsTable,
+    drain: DrainTable,
+    log: LogConfig,
+}
+
+impl NodeConfig {
+    /// Reads, checks and completes the file; everything wrong with it is reported at once.
+    pub fn load(path: &Path) -> anyhow::Result<NodeConfig> {
+        let mut document = Document::open(path).map_err(Invalid)?;
+        document.expand(|name| std::env::var(name).ok());
+        let raw = document.read(decode::whole::<Raw>).map_err(Invalid)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let data = folder.join(raw.node.data);
+        std::fs::create_dir_all(&data)
+            .with_context(|| format!("the data folder {} can't be made; see node.data in {}", data.display(), path.display()))?;
+        let data = data.canonicalize()?;
+        Ok(NodeConfig {
+            name: raw.node.name.unwrap_or_else(host_name),
+            workers: raw.proxy.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            proxy_addresses: raw.proxy.listen,
+            proxy: ProxyConfig { drain: raw.drain.timeout, ..raw.proxy.config },
+            admin_address: raw.admin,
+            status_address: raw.status,
+            store: folder.join(raw.store),
+            plugins: raw.plugins.complete(folder, data),
+            drain_delay: raw.drain.delay,
+            log: raw.log,
+        })
+    }
+}
+
+impl Decode for Raw {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Raw> {
+        let mut fields = Fields::open(value, place, problems)?;
+        let node = fields.optional("node", NodeTable::default());
+        let proxy = fields.optional("proxy", proxy::ProxyTable::default());
+        let admin = fields.optional("admin", AdminTable { listen: ([127, 0, 0, 1], 8001).into() });
+        let status = fields.optional("status", ListenTable { listen: ([127, 0, 0, 1], 8007).into() });
+        let store = fields.optional("store", StoreTable { file: "gateway.toml".to_owned() });
+        let plugins = fields.optional("plugins", plugins::PluginsTable::default());
+        let drain = fields.optional("drain", DrainTable::default());
+        let log = fields.optional("log", LogConfig::default());
+        fields.finish()?;
+        Some(Raw { node, proxy, admin: admin.listen, status: status.listen, store: store.file, plugins, drain, log })
+    }
+}
+
+struct NodeTable {
+    name: Option<String>,
+    data: PathBuf,
+}
+
+impl Default for NodeTable {
+    fn default() -> Self {
+        NodeTable { name: None, data: "data".into() }
+    }
+}
+
+impl Decode for NodeTable {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<NodeTable> {
+        let mut fields = Fields::open(value, place, problems)?;
+        let name = fields.maybe("name");
+        let data = fields.optional("data", NodeTable::default().data);
+        fields.finish()?;
+        Some(NodeTable { name, data })
+    }
+}
+
+struct ListenTable {
+    listen: SocketAddr,
+}
+
+impl Decode for ListenTable {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<ListenTable> {
+        let mut fields = Fields::open(value, place, problems)?;
+        let listen = fields.required("listen");
+        fields.finish()?;
+        Some(ListenTable { listen: listen? })
+    }
+}
+
+struct AdminTable {
+    listen: SocketAddr,
+}
+
+impl Decode for AdminTable {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<AdminTable> {
+        let mut fields = Fields::open(value, place, problems)?;
+        let listen: Option<SocketAddr> = fields.required("listen");
+        if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+            let hint = "use 127.0.0.1 and reach it through a tunnel: the admin API asks for no token yet";
+            fields.refuse("listen", Complaint::new("the admin API listens on loopback addresses only", hint));
+        }
+        fields.finish()?;
+        Some(AdminTable { listen: listen? })
+    }
+}
+
+struct StoreTable {
+    file: String,
+}
+
+impl Decode for StoreTable {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<StoreTable> {
+        let mut fields = Fields::open(value, place, problems)?;
+        let url: Option<String> = fields.required("url");
+        let file = url.as_deref().and_then(|url| url.strip_prefix("file:")).filter(|path| !path.is_empty());
+        if url.is_some() && file.is_none() {
+            let hint = "write file: and a path, as in \"file:gateway.toml\"";
+            fields.refuse("url", Complaint::new("this is not a store that this version knows", hint));
+        }
+        let file = file.map(str::to_owned);
+        fields.finish()?;
+        Some(StoreTable { file: file? })
+    }
+}
+
+struct DrainTable {
+    delay: Duration,
+    timeout: Duration,
+}
+
+impl Default for DrainTable {
+    fn default() -> Self {
+        DrainTable { delay: Duration::ZERO, timeout: ProxyConfig::default().drain }
+    }
+}
+
+impl Decode for DrainTable {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<DrainTable> {
+        let defaults = DrainTable::default();
+        let mut fields = Fields::open(value, place, problems)?;
+        let TimeSpan(delay) = fields.optional("delay", TimeSpan(defaults.delay));
+        let TimeSpan(timeout) = fields.optional("timeout", TimeSpan(defaults.timeout));
+        fields.finish()?;
+        Some(DrainTable { delay, timeout })
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The gateway's program: one verb a file in `cmd`, the node's own file in `config`, and the place
+//! where everything is put together, `node`.
+
+mod cli;
+mod cmd;
+mod config;
+mod listeners;
+mod node;
+mod reconciler;
+mod state;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cmd::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Brings what serves in line with the files: level-triggered, idempotent, everything built before
+//! anything is swapped. Losing every hint costs latency only.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tollgate_model::{ConfigSet, Problem, Problems};
+use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
+use tollgate_proxy::{Builder, Snapshot, WorkerHandle};
+use tollgate_store::{ConfigReport, Document, FileStore, Loaded, Watch, Watched};
+
+use crate::state::NodeState;
+
+pub struct Reconciler {
+    store: FileStore,
+    host: Arc<Host>,
+    builder: Builder,
+    state: Arc<NodeState>,
+    applied: Applied,
+}
+
+/// What serves now.
+#[derive(Default)]
+struct Applied {
+    set: Arc<ConfigSet>,
+    prepared: Prepared,
+    digest: Option<[u8; 32]>,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+/// A state of the files that can serve.
+struct Candidate {
+    set: Arc<ConfigSet>,
+    prepared: Prepared,
+    digest: Option<[u8; 32]>,
+}
+
+impl Reconciler {
+    pub fn new(store: FileStore, host: Arc<Host>, builder: Builder, state: Arc<NodeState>) -> Reconciler {
+        Reconciler { store, host, builder, state, applied: Applied::default() }
+    }
+
+    /// The first snapshot, or what is wrong with the configuration.
+    pub async fn first(&mut self) -> Result<Arc<Snapshot>, ConfigReport> {
+        self.host.refresh().await;
+        let loaded = self.read()?;
+        let candidate = self.prepared(loaded).await?;
+        Ok(self.build(candidate))
+    }
+
+    /// Follows the files for ever.
+    pub async fn follow(&mut self, mut watch: Watch, workers: &[WorkerHandle]) {
+        loop {
+            watch.changed().await;
+            self.reconcile(workers).await;
+        }
+    }
+
+    /// What to follow. Made before the first reading, so that no change falls between.
+    pub fn watch(store: &FileStore, folder: &std::path::Path) -> std::io::Result<Watch> {
+        let file = Watched::File(store.path().to_owned());
+        let modules = Watched::Folder { path: folder.to_owned(), extension: "wasm".to_owned() };
+        Watch::new(vec![file, modules])
+    }
+
+    /// One pass: reads everything, builds what changed aside, swaps once.
+    pub async fn reconcile(&mut self, workers: &[WorkerHandle]) {
+        let modules_changed = self.host.refresh().await;
+        match self.read_settled().await {
+            Ok(loaded) if Some(loaded.digest) != self.applied.digest || modules_changed => {
+                match self.prepared(loaded).await {
+                    Ok(candidate) => return self.apply(candidate, workers).await,
+                    Err(report) => self.refuse(&report),
+                }
+            }
+            Ok(_) => {
+                // The file is what serves: whatever was wrong with it is mended.
+                self.state.change(|serving| serving.last_error = None);
+                return;
+            }
+            Err(report) => self.refuse(&report),
+        }
+        if modules_changed {
+            self.apply_modules(workers).await;
+        }
+    }
+
+    /// New modules under the configuration that serves: a broken file must not hold them up.
+    async fn apply_modules(&mut self, workers: &[WorkerHandle]) {
+        let (set, digest) = (Arc::clone(&self.applied.set), self.applied.digest);
+        match self.host.prepare(&set, &self.applied.prepared).await {
+            Ok(prepared) => self.apply(Candidate { set, prepared, digest }, workers).await,
+            Err(problems) => tracing::error!(count = problems.len(), "modules refused by the configuration that serves"),
+        }
+    }
+
+    async fn apply(&mut self, candidate: Candidate, workers: &[WorkerHandle]) {
+        let mended = candidate.digest != self.applied.digest;
+        // Held until all workers let go of it, so that it is freed here and not on a worker.
+        let old = self.applied.snapshot.clone();
+        let snapshot = self.build(candidate);
+        if mended {
+            self.state.change(|serving| serving.last_error = None);
+        }
+        let swaps: Vec<_> = workers.iter().map(|worker| worker.swap(Arc::clone(&snapshot))).collect();
+        for swapped in swaps {
+            // A worker that has ended serves nothing.
+            let _ = swapped.await;
+        }
+        let (routes, plugins) = (snapshot.set.routes.len(), snapshot.set.plugins.len());
+        tracing::info!(snapshot = snapshot.number, routes, plugins, "configuration applied");
+        drop(old);
+    }
+
+    fn build(&mut self, candidate: Candidate) -> Arc<Snapshot> {
+        let Candidate { set, prepared, digest } = candidate;
+        let snapshot = self.builder.build(&set, &prepared);
+        let degraded = snapshot.degraded();
+        for (place, reason) in &degraded {
+            tracing::error!(place, reason, "can't be served on this node");
+        }
+        self.applied = Applied {
+            set: Arc::clone(&set),
+            prepared: prepared.clone(),
+            digest,
+            snapshot: Some(Arc::clone(&snapshot)),
+        };
+        self.state.change(|serving| {
+            serving.set = set;
+            serving.prepared = prepared;
+            serving.digest = digest.map(|digest| hex(&digest));
+            serving.loaded_at = Some(SystemTime::now());
+            serving.generation += 1;
+            serving.degraded = degraded;
+        });
+        snapshot
+    }
+
+    fn refuse(&self, report: &ConfigReport) {
+        let message = report.render_plain();
+        self.state.change(|serving| {
+            let known = serving.last_error.as_ref().is_some_and(|(last, _)| *last == message);
+            if !known {
+                tracing::error!(problems = report.findings().len(), "configuration refused, the last good one serves\n{message}");
+                serving.refused += 1;
+                serving.last_error = Some((message, SystemTime::now()));
+            }
+        });
+    }
+
+    async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {
+        let Loaded { set, digest, document } = loaded;
+        match self.host.prepare(&set, &self.applied.prepared).await {
+            Ok(prepared) => Ok(Candidate { set, prepared, digest: Some(digest) }),
+            Err(problems) => Err(settings_report(&document, &problems)),
+        }
+    }
+
+    fn read(&self) -> Result<Loaded, ConfigReport> {
+        self.store.read(Some(&self.applied.set), |name| std::env::var(name).ok())
+    }
+
+    /// A file that is being written is not a broken one: a refusal counts once the file rests.
+    async fn read_settled(&self) -> Result<Loaded, ConfigReport> {
+        let modified = || std::fs::metadata(self.store.path()).and_then(|about| about.modified()).ok();
+        loop {
+            let before = modified();
+            let outcome = self.read();
+            let fresh = before.and_then(|at| at.elapsed().ok()).is_none_or(|age| age < SETTLE);
+            if outcome.is_ok() || !fresh {
+                return outcome;
+            }
+            tokio::time::sleep(SETTLE).await;
+            if modified() == before {
+                return outcome;
+            }
+        }
+    }
+}
+
+/// Settings that a module refused, where they stand in the file.
+pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> ConfigReport {
+    let entries = document.tree().get("plugins").and_then(|plugins| plugins.as_array());
+    let index = |name: &str| {
+        let entries = entries.map_or(&[][..], Vec::as_slice);
+        entries.iter().position(|entry| entry.get("name").and_then(|entry| entry.as_str()) == Some(name))
+    };
+    let located = problems.iter().map(|problem| {
+        let path = match (index(problem.plugin.as_str()), problem.path.as_str()) {
+            (Some(index), "") => format!("plugins[{index}]"),
+            (Some(index), path) => format!("plugins[{index}].{path}"),
+            (None, _) => String::new(),
+        };
+        let mut complaint = Problem::new(&tollgate_model::decode::Place::Root, format!("plugin `{}`: {}", problem.plugin, problem.message));
+        complaint.path = path;
+        complaint
+    });
+    document.report(&Problems(located.collect()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How long a file must have stayed the same to be refused.
+const SETTLE: Duration = Duration::from_millis(50);

@@ -1,0 +1,145 @@
+//! The node as the control crate's listeners show it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tollgate_control::node::{
+    ConfigurationStatus, DegradedRoute, EntityCounts, Failure, Histogram, ModuleCounts, ModuleState, ModuleView,
+    NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+};
+use tollgate_control::{NodeView, Timestamp};
+use tollgate_limits::Local;
+use tollgate_model::ConfigSet;
+use tollgate_plugin_host as plugin_host;
+use tollgate_plugin_host::Host;
+use tollgate_proxy::{Histogram as Durations, WorkerMetrics};
+
+use crate::config::NodeConfig;
+use crate::state::{self, NodeState};
+
+pub struct View {
+    name: String,
+    source: String,
+    workers: usize,
+    state: Arc<NodeState>,
+    host: Arc<Host>,
+    limiter: Arc<Local>,
+}
+
+impl View {
+    pub fn new(config: &NodeConfig, state: Arc<NodeState>, host: Arc<Host>, limiter: Arc<Local>) -> View {
+        let source = format!("file:{}", config.store.display());
+        View { name: config.name.clone(), source, workers: config.workers, state, host, limiter }
+    }
+}
+
+impl NodeView for View {
+    fn configuration(&self) -> Arc<ConfigSet> {
+        self.state.set()
+    }
+
+    fn status(&self) -> NodeStatus {
+        let serving = self.state.serving();
+        NodeStatus {
+            node: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.state.started_at.into(),
+            uptime: self.state.started.elapsed(),
+            phase: match self.state.phase() {
+                state::Phase::Starting => Phase::Starting,
+                state::Phase::Serving => Phase::Serving,
+                state::Phase::Draining => Phase::Draining,
+            },
+            workers: self.workers,
+            configuration: ConfigurationStatus {
+                source: self.source.clone(),
+                digest: serving.digest,
+                loaded_at: serving.loaded_at.map(Timestamp),
+                generation: serving.generation,
+                last_error: serving.last_error.map(failure),
+            },
+            counts: EntityCounts::of(&serving.set),
+            degraded_routes: serving
+                .degraded
+                .into_iter()
+                .map(|(place, reason)| DegradedRoute { route: place, reason })
+                .collect(),
+            modules: ModuleCounts::of(&self.modules()),
+        }
+    }
+
+    fn modules(&self) -> Vec<ModuleView> {
+        self.host.modules().into_iter().map(module).collect()
+    }
+
+    fn plugins(&self) -> Vec<PluginStatus> {
+        let prepared = self.state.serving().prepared;
+        let status = |(name, plugin): (&tollgate_model::Name, &Result<Arc<plugin_host::PluginUse>, plugin_host::Degraded>)| {
+            let ready = plugin.as_ref().ok();
+            PluginStatus {
+                name: name.to_string(),
+                state: if ready.is_some() { PluginState::Ready } else { PluginState::Degraded },
+                reason: plugin.as_ref().err().map(ToString::to_string),
+                generation: ready.map(|plugin| plugin.module().number()),
+                digest: ready.map(|plugin| plugin.module().digest()),
+            }
+        };
+        prepared.plugins.iter().map(status).collect()
+    }
+
+    fn metrics(&self) -> NodeMetrics {
+        let totals = WorkerMetrics::totals(&self.state.workers());
+        let serving = self.state.serving();
+        let upstream = ["connect_failed", "connect_timeout", "upstream_failed", "upstream_timeout"];
+        NodeMetrics {
+            requests: CLASSES.into_iter().zip(totals.requests).collect(),
+            request_duration: histogram(totals.duration),
+            upstream_duration: histogram(totals.upstream_duration),
+            connections: totals.connections_open,
+            connections_accepted: totals.connections,
+            upstream_connections: totals.upstream_connections,
+            upstream_errors: totals.errors.iter().filter(|(kind, _)| upstream.contains(kind)).copied().collect(),
+            plugin_faults: totals.plugin_faults,
+            errors: totals.errors,
+            log_records_dropped: totals.log_records_dropped,
+            sink_writes_dropped: self.host.dropped_writes(),
+            reloads_applied: serving.generation,
+            reloads_refused: serving.refused,
+            limiter_counters: self.limiter.len() as u64,
+        }
+    }
+}
+
+fn module(report: plugin_host::ModuleReport) -> ModuleView {
+    ModuleView {
+        name: report.name,
+        state: match report.state {
+            plugin_host::ModuleState::Serving => ModuleState::Serving,
+            plugin_host::ModuleState::Stale => ModuleState::Stale,
+            plugin_host::ModuleState::Removed => ModuleState::Removed,
+            plugin_host::ModuleState::Broken => ModuleState::Broken,
+        },
+        generation: report.generation,
+        digest: report.digest,
+        size: report.size.map(|bytes| bytes as u64),
+        version: report.version,
+        description: report.description,
+        hooks: report.hooks,
+        capabilities: report.capabilities,
+        loaded_at: report.loaded_at.map(Timestamp),
+        alive: report.alive,
+        loads: report.loads,
+        last_error: report.last_error.map(failure),
+    }
+}
+
+fn failure((message, at): (String, SystemTime)) -> Failure {
+    Failure { message, at: at.into() }
+}
+
+fn histogram(durations: Durations) -> Histogram {
+    Histogram { bounds: &Durations::BOUNDS, counts: durations.counts, sum: durations.sum }
+}
+
+/// By a status's first digit; 0 for requests whose client went away before an answer.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];

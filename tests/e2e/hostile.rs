@@ -1,0 +1,230 @@
+//! A hostile plugin harms only its own requests.
+
+use std::time::{Duration, Instant};
+
+use tollgate_tests::{Gateway, Load, Origin, Reply, Setup, get, post, proof, scaled};
+
+use crate::configs::plain;
+
+/// `/hostile` has the hostile plugin with these settings, everything else has none.
+fn config(origin: &Origin, settings: &str, more: &str) -> String {
+    plain(origin)
+        + "[[routes]]\nname = \"hostile\"\nservice = \"origin\"\npaths = [\"/hostile\"]\nchain = [\"hostile\"]\n"
+        + &format!("[[plugins]]\nname = \"hostile\"\nmodule = \"hostile\"\nconfig = {{ {settings} }}\n{more}\n")
+}
+
+async fn start(origin: &Origin, settings: &str) -> Gateway {
+    Setup::new(config(origin, settings, "")).guests(&["hostile"]).start().await
+}
+
+async fn attack(gateway: &Gateway, name: &str) -> Reply {
+    gateway.send(get("/hostile").header("x-attack", name)).await
+}
+
+async fn assert_unharmed(gateway: &Gateway) {
+    assert_eq!(gateway.get("/hostile").await.status, 200, "a request without an attack, through the same plugin");
+    assert_eq!(gateway.get("/other").await.status, 200);
+}
+
+#[tokio::test]
+async fn each_attack_costs_its_own_request() {
+    let origin = Origin::start();
+    let gateway = start(&origin, "on_header = true").await;
+    assert_unharmed(&gateway).await;
+    for name in ["loop", "memory", "trap", "recursion", "handle", "random"] {
+        let reply = attack(&gateway, name).await;
+        assert_eq!(reply.status, 500, "{name}: {reply:?}");
+        assert!(!reply.text().contains("hostile"), "plugins are not the client's business: {}", reply.text());
+        assert_unharmed(&gateway).await;
+    }
+    let used = origin.requests();
+    attack(&gateway, "trap").await;
+    assert_eq!(origin.requests(), used, "what failed closed does not reach the upstream");
+}
+
+#[tokio::test]
+async fn a_loop_is_cut_at_its_budget() {
+    let origin = Origin::start();
+    let limits = "limits = { cpu = \"50ms\" }";
+    let setup = Setup::new(config(&origin, "on_header = true", limits)).guests(&["hostile"]).workers(1);
+    let gateway = setup.start().await;
+    assert_unharmed(&gateway).await;
+    let mut longest = Duration::ZERO;
+    for _ in 0..5 {
+        let started = Instant::now();
+        assert_eq!(attack(&gateway, "loop").await.status, 500);
+        longest = longest.max(started.elapsed());
+    }
+    assert!(longest < Duration::from_millis(250), "a budget of 50 ms took {longest:?}");
+    proof!(2, 3, "endless loop, budget 50 ms, one worker", "cut within {longest:?}");
+}
+
+/// A loop yields each tick: others on the same worker go on.
+#[tokio::test]
+async fn loops_do_not_stop_the_others() {
+    let origin = Origin::start();
+    let setup = Setup::new(config(&origin, "on_header = true", "")).guests(&["hostile"]).workers(1);
+    let gateway = setup.start().await;
+    assert_unharmed(&gateway).await;
+    let seconds = scaled(2, 20);
+    let load = Load::steady(gateway.proxy, 4, get("/other"));
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut loops = 0;
+    while Instant::now() < until {
+        assert_eq!(attack(&gateway, "loop").await.status, 500);
+        loops += 1;
+    }
+    let tally = load.stop();
+    tally.assert_clean();
+    let (p99, answered) = (tally.quantile(0.99), tally.requests);
+    assert!(p99 < Duration::from_millis(100), "the others' p99 is {p99:?}");
+    proof!(
+        2,
+        3,
+        format!("{loops} endless loops, one after another, on the only worker"),
+        "{answered} other requests, 0 failed, p99 {p99:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_memory_bomb_is_refused_at_its_cap() {
+    let origin = Origin::start();
+    let gateway = start(&origin, "on_header = true").await;
+    assert_unharmed(&gateway).await;
+    let before = gateway.memory().rss;
+    for _ in 0..20 {
+        assert_eq!(attack(&gateway, "memory").await.status, 500);
+    }
+    assert_unharmed(&gateway).await;
+    let grown = gateway.memory().rss.saturating_sub(before);
+    assert!(grown < 64 << 20, "{} MiB stay after 20 bombs", grown >> 20);
+    proof!(2, 3, "20 memory bombs", "each refused, {} MiB more afterwards", grown >> 20);
+}
+
+#[tokio::test]
+async fn in_a_trap_storm_exactly_the_trapping_requests_fail() {
+    let origin = Origin::start();
+    let gateway = start(&origin, "on_header = true").await;
+    let count: u64 = scaled(1000, 20_000);
+    let load = Load::start(
+        gateway.proxy,
+        8,
+        Duration::ZERO,
+        |n| {
+            let call = get("/hostile").header("x-number", n.to_string());
+            if n % 2 == 0 { call.header("x-attack", "trap") } else { call }
+        },
+        |reply| match reply.status {
+            500 => Ok(()),
+            200 if reply.seen().header("x-attack").is_empty() => Ok(()),
+            other => Err(format!("{other}: {}", reply.text())),
+        },
+    );
+    tollgate_tests::until(Duration::from_secs(300), "all answers", async || load.answered() >= count).await;
+    let tally = load.stop();
+    tally.assert_clean();
+    let reached = origin.requests();
+    assert_eq!(reached, tally.requests / 2, "every request without a trap reached the upstream, no other did");
+    assert_unharmed(&gateway).await;
+    proof!(
+        2,
+        3,
+        "trap storm, every second request traps",
+        "{} requests, {reached} of them good, all as they should be",
+        tally.requests
+    );
+}
+
+#[tokio::test]
+async fn giant_output_is_bounded() {
+    let origin = Origin::start();
+    let gateway = start(&origin, "on_header = true").await;
+    assert_unharmed(&gateway).await;
+    let before = gateway.memory().rss;
+    for name in ["header", "log", "answer", "values"] {
+        let started = Instant::now();
+        let reply = attack(&gateway, name).await;
+        assert!([200, 500].contains(&reply.status), "{name}: {reply:?}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{name} took {:?}", started.elapsed());
+        let head: usize = reply.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        assert!(head < 256 << 10, "{name}: a head of {head} bytes");
+        assert_unharmed(&gateway).await;
+    }
+    let grown = gateway.memory().rss.saturating_sub(before);
+    assert!(grown < 128 << 20, "{} MiB more", grown >> 20);
+    let log = gateway.log().len();
+    assert!(log < 4 << 20, "{} MiB of log", log >> 20);
+    proof!(
+        2,
+        3,
+        "giant headers, log lines, answers, values",
+        "{} MiB more memory, {} KiB of log",
+        grown >> 20,
+        log >> 10
+    );
+}
+
+#[tokio::test]
+async fn endless_bodies_are_refused_at_their_cap() {
+    let origin = Origin::start();
+    for hook in ["request_body", "response_body"] {
+        let gateway = start(&origin, &format!("{hook} = \"body\"")).await;
+        let before = gateway.memory().rss;
+        // Refused growth is the guest's business; a body that outgrows the guest itself is a trap.
+        let reply = post("/hostile", "piece").origin("size=100").try_send(gateway.proxy).await;
+        assert!(reply.as_ref().map_or(true, |reply| reply.body.len() <= 32 << 20), "{hook}: {reply:?}");
+        let grown = gateway.memory().rss.saturating_sub(before);
+        assert!(grown < 128 << 20, "{hook}: {} MiB more", grown >> 20);
+        assert_eq!(gateway.get("/other").await.status, 200);
+    }
+}
+
+/// Values of one request mean nothing to the next, whoever kept them.
+#[tokio::test]
+async fn a_stale_value_reads_nothing_of_another_request() {
+    let origin = Origin::start();
+    let gateway = Setup::new(config(&origin, "on_header = true", "")).guests(&["hostile"]).workers(1).start().await;
+    for n in 0..20 {
+        let path = format!("/hostile/private-{n}");
+        let reply = gateway.send(get(&path).header("x-attack", "stale")).await;
+        assert!([200, 500].contains(&reply.status), "{reply:?}");
+        if reply.status == 200 {
+            let seen = reply.seen();
+            let stale = seen.header("x-stale");
+            assert!(stale.is_empty() || stale == path, "request {n} saw {stale} of an earlier one");
+        }
+    }
+    assert_unharmed(&gateway).await;
+}
+
+#[tokio::test]
+async fn failing_open_is_for_those_who_ask_for_it() {
+    let origin = Origin::start();
+    let open = config(&origin, "request = \"trap\"", "on_error = \"open\"");
+    let gateway = Setup::new(open).guests(&["hostile"]).start().await;
+    assert_eq!(gateway.get("/hostile").await.status, 200, "goes on as if the hook had not been there");
+    let refused = crate::configs::KEYED.replace("module = \"key-auth\"", "module = \"key-auth\"\non_error = \"open\"");
+    let ran = Setup::new(crate::configs::chained(&origin, &["key-auth"]) + &refused).plugins(&["key-auth"]).validate();
+    assert_ne!(ran.code, 0, "what decides access never fails open: {ran:?}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_can_not_be_configured_degrades_its_route_only() {
+    let origin = Origin::start();
+    for attack in ["trap", "loop", "memory"] {
+        let gateway = start(&origin, &format!("configure = \"{attack}\"")).await;
+        assert_eq!(gateway.get("/hostile").await.status, 503, "{attack}");
+        assert_eq!(gateway.get("/other").await.status, 200, "{attack}");
+    }
+}
+
+#[tokio::test]
+async fn attacks_in_the_log_hook_harm_no_request() {
+    let origin = Origin::start();
+    for attack in ["trap", "loop", "memory"] {
+        let gateway = start(&origin, &format!("log = \"{attack}\"")).await;
+        let load = Load::steady(gateway.proxy, 4, get("/hostile"));
+        tollgate_tests::until(Duration::from_secs(60), "500 answers", async || load.answered() >= 500).await;
+        load.stop().assert_clean();
+    }
+}

@@ -1,0 +1,20 @@
+//! End to end: real gateways, real upstreams, real clients. One module a subject.
+
+mod configs;
+mod modules;
+
+mod chains;
+mod config;
+mod drain;
+mod errors;
+mod harness;
+mod headers;
+mod hostile;
+mod quickstart;
+mod reload;
+mod routing;
+mod status;
+mod streaming;
+mod swaps_under_load;
+mod throttling;
+mod waiting;

@@ -1,0 +1,109 @@
+//! Modules come, change, break and go while the gateway serves.
+
+use tollgate_tests::{Gateway, Origin, Setup, modules};
+
+use crate::configs::{chained, plain};
+use crate::modules::{has_state, module};
+
+const MARKER: &str = "[[plugins]]\nname = \"marker\"\nmodule = \"marker\"\n";
+
+async fn start(origin: &Origin) -> Gateway {
+    let setup = Setup::new(chained(origin, &["marker"]) + MARKER);
+    setup.module_bytes("marker", &modules::marked(1)).start().await
+}
+
+async fn answers_with(gateway: &Gateway, generation: u32) {
+    let wanted = modules::marker(generation);
+    gateway.answers("/", &wanted, |reply| reply.status == 200 && reply.header("x-marker") == wanted).await;
+}
+
+#[tokio::test]
+async fn a_saved_module_is_live() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    answers_with(&gateway, 1).await;
+    gateway.write_module("marker", &modules::marked(2));
+    answers_with(&gateway, 2).await;
+    gateway.write_module("marker", &modules::marked(1));
+    answers_with(&gateway, 1).await;
+}
+
+#[tokio::test]
+async fn a_broken_module_leaves_the_old_one_serving_and_says_why() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    let good = modules::marked(2);
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle..middle + 64].fill(0xff);
+    for (n, broken) in [&b"not wasm at all"[..], &good[..good.len() / 2], &flipped, b""].into_iter().enumerate() {
+        gateway.write_module("marker", broken);
+        has_state(&gateway, "marker", "stale").await;
+        let error = module(&gateway, "marker").await["last_error"].to_string();
+        assert!(error.len() > 10, "no reason is given: {error}");
+        assert_eq!(gateway.get("/").await.status, 200);
+        gateway.write_module("marker", &modules::marked(10 + n as u32));
+        answers_with(&gateway, 10 + n as u32).await;
+    }
+    gateway.write_module("marker", &good);
+    answers_with(&gateway, 2).await;
+}
+
+#[tokio::test]
+async fn a_removed_module_goes_on_serving() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    answers_with(&gateway, 1).await;
+    std::fs::remove_file(gateway.path("plugins/marker.wasm")).expect("it is there");
+    has_state(&gateway, "marker", "removed").await;
+    answers_with(&gateway, 1).await;
+    gateway.write_module("marker", &modules::marked(3));
+    answers_with(&gateway, 3).await;
+}
+
+/// Only the route that needs it suffers, fails closed, and heals by itself.
+#[tokio::test]
+async fn a_missing_module_degrades_its_route_only() {
+    let origin = Origin::start();
+    let config = plain(&origin)
+        + "[[routes]]\nname = \"needs\"\nservice = \"origin\"\npaths = [\"/needs\"]\nchain = [\"marker\"]\n"
+        + MARKER;
+    let gateway = Setup::new(config).start().await;
+    let degraded = gateway.get("/needs").await;
+    assert_eq!(degraded.status, 503, "{degraded:?}");
+    assert_eq!(gateway.get("/other").await.status, 200);
+    assert!(gateway.status().await.to_string().contains("marker"), "{}", gateway.status().await);
+    gateway.write_module("marker", &modules::marked(1));
+    gateway.answers("/needs", "the module came", |reply| reply.header("x-marker") == modules::marker(1)).await;
+}
+
+/// Settings that the new build refuses must not take the old one down.
+#[tokio::test]
+async fn a_module_that_refuses_its_settings_is_not_swapped_in() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    gateway.write_module("marker", &std::fs::read(modules::plugin("rate-limiting")).expect("it is built"));
+    has_state(&gateway, "marker", "stale").await;
+    answers_with(&gateway, 1).await;
+}
+
+#[tokio::test]
+async fn changed_settings_are_live() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    for value in ["first", "second"] {
+        gateway
+            .write_config(&(chained(&origin, &["marker"]) + MARKER + &format!("config = {{ value = \"{value}\" }}\n")));
+        gateway.answers("/", value, |reply| reply.header("x-settings") == value).await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_serves_at_once() {
+    let origin = Origin::start();
+    let mut gateway = start(&origin).await;
+    answers_with(&gateway, 1).await;
+    gateway.restart().await;
+    let reply = gateway.get("/").await;
+    assert_eq!((reply.status, reply.header("x-marker")), (200, modules::marker(1).as_str()));
+}

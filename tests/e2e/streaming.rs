@@ -1,0 +1,158 @@
+//! Bodies stream both ways, with their trailers; upgrades pass through.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tollgate_tests::{Origin, Raw, Setup, WebSocket, curl, get, post, until};
+
+use crate::configs::plain;
+
+#[tokio::test]
+async fn pieces_come_back_before_the_request_ends() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let mut raw = Raw::open(gateway.proxy).await;
+    raw.write("POST / HTTP/1.1\r\nHost: a\r\nx-origin: echo\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    for word in ["first", "second", "third"] {
+        raw.write(format!("{:x}\r\n{word}\r\n", word.len())).await;
+        raw.read_until(word).await;
+    }
+    raw.write("0\r\n\r\n").await;
+    raw.read_until("0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn events_are_passed_on_as_they_come() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let mut raw = Raw::open(gateway.proxy).await;
+    // Were pieces held back, the first would come with the last, after a quarter of an hour.
+    raw.write("GET / HTTP/1.1\r\nHost: a\r\nx-origin: chunks=1000 gap=1000\r\n\r\n").await;
+    raw.read_until("line 0").await;
+    raw.read_until("line 1").await;
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let reply = gateway.send(get("/").header("te", "trailers").origin("chunks=2 trailers")).await;
+    assert_eq!(reply.trailers.expect("trailers")["x-trailer"], "from-origin");
+
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\nConnection: close\r\n\r\n\
+        3\r\nabc\r\n0\r\nx-sum: 42\r\n\r\n";
+    let text = Raw::exchange(gateway.proxy, request).await;
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    assert_eq!(origin.seen().last().expect("a request").trailers, [("x-sum".to_owned(), "42".to_owned())]);
+}
+
+#[tokio::test]
+async fn large_bodies_pass_whole_without_being_held() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).workers(1).start().await;
+    gateway.get("/").await;
+    let before = gateway.memory().rss;
+
+    let sent: Vec<u8> = (0..SIZE).map(|n| (n * 31 / 7) as u8).collect();
+    let digest: String = Sha256::digest(&sent).iter().map(|byte| format!("{byte:02x}")).collect();
+    let seen = gateway.send(post("/", sent)).await.seen();
+    assert_eq!((seen.body_length, seen.body_sha256), (SIZE as u64, digest));
+    let received = gateway.send(get("/").origin(&format!("size={SIZE}"))).await;
+    assert_eq!(received.body.len(), SIZE);
+    let chunked = gateway.send(get("/").origin(&format!("size={SIZE} chunks=1000"))).await;
+    assert_eq!(chunked.body.len(), SIZE);
+
+    let grown = gateway.memory().rss.saturating_sub(before);
+    assert!(grown < (SIZE / 4) as u64, "{} MiB more for bodies of {} MiB", grown >> 20, SIZE >> 20);
+}
+
+/// A client that does not read must not make the gateway read on from the upstream.
+#[tokio::test]
+async fn a_slow_reader_holds_its_upstream_back() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).workers(1).start().await;
+    gateway.get("/").await;
+    let before = gateway.memory().rss;
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        let mut raw = Raw::open(gateway.proxy).await;
+        raw.write(format!("GET / HTTP/1.1\r\nHost: a\r\nx-origin: size={SIZE}\r\n\r\n")).await;
+        raw.read_until("\r\n\r\n").await;
+        readers.push(raw);
+    }
+    // The others go on.
+    for _ in 0..50 {
+        assert_eq!(gateway.get("/").await.status, 200);
+    }
+    let grown = gateway.memory().rss.saturating_sub(before);
+    assert!(grown < 64 << 20, "{} MiB for 20 readers that do not read", grown >> 20);
+}
+
+#[tokio::test]
+async fn responses_without_a_body_have_none() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let call = tollgate_tests::Call::new(http::Method::HEAD, "/").origin("size=1000");
+    let head = gateway.send(call).await;
+    assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, "1000"));
+    for status in [204, 304] {
+        let reply = gateway.send(get("/").origin(&format!("status={status}"))).await;
+        assert_eq!((reply.status, reply.body.len()), (status, 0));
+    }
+}
+
+#[tokio::test]
+async fn expect_continue_and_old_clients_are_served() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let url = format!("http://{}/", gateway.proxy);
+    let ran = curl(&["--verbose", "-H", "Expect: 100-continue", "--data", "hello", &url]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("\"body_length\":5"), "{ran:?}");
+    let ran = curl(&["--http1.0", "-H", "x-origin: size=5 chunks=2", &url]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "xxxxx"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_its_upstream() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).workers(1).start().await;
+    gateway.get("/").await;
+    let descriptors = gateway.descriptors();
+    let mut left = Vec::new();
+    for _ in 0..20 {
+        let mut raw = Raw::open(gateway.proxy).await;
+        raw.write("GET / HTTP/1.1\r\nHost: a\r\nx-origin: chunks=100000 gap=50\r\n\r\n").await;
+        raw.read_until("line 0").await;
+        left.push(raw);
+    }
+    assert!(gateway.descriptors() >= descriptors + 40);
+    drop(left);
+    let what = "descriptors of 20 clients that left are closed";
+    until(Duration::from_secs(20), what, async || gateway.descriptors() <= descriptors + 2).await;
+}
+
+#[tokio::test]
+async fn websockets_pass_through() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let mut socket = WebSocket::open(gateway.proxy, "/socket?a=b", &[]).await.expect("an upgrade");
+    for size in [1, 1000, 1_000_000] {
+        socket.echo(&"x".repeat(size)).await.expect("an echo");
+    }
+    socket.close().await.expect("a goodbye");
+    let seen = &origin.seen()[0];
+    assert_eq!((seen.target.as_str(), seen.header("upgrade")), ("/socket?a=b", "websocket"));
+    assert_eq!(seen.header("connection").to_ascii_lowercase(), "upgrade");
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_is_an_ordinary_answer() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: unknown\r\n\r\n";
+    let text = Raw::exchange(gateway.proxy, request).await;
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+}
+
+const SIZE: usize = 48 << 20;

@@ -1,0 +1,71 @@
+//! Many plugins, and many requests inside them at once.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tollgate_tests::{Connection, Origin, Setup, get, proof, scaled};
+
+use crate::configs::chained;
+
+#[tokio::test]
+async fn requests_wait_inside_host_calls_at_once() {
+    let count = scaled(300, 2000);
+    let origin = Origin::start();
+    let config = chained(&origin, &["sleeper"])
+        + "[[plugins]]\nname = \"sleeper\"\nmodule = \"hostile\"\n\
+           config = { request = \"sleep\", milliseconds = 3000 }\nlimits = { wall = \"60s\" }\n";
+    let gateway = Setup::new(config).guests(&["hostile"]).workers(2).start().await;
+    gateway.get("/").await;
+    let before = gateway.memory().rss;
+    let opened = (0..count).map(|_| Connection::open(gateway.proxy));
+    let connections: Vec<Connection> =
+        join_all(opened).await.into_iter().map(|opened| opened.expect("a connection")).collect();
+    let started = Instant::now();
+    let answers = connections.into_iter().map(|mut connection| async move { connection.send(get("/")).await });
+    let answers = join_all(answers).await;
+    let took = started.elapsed();
+    let refused = answers.iter().filter(|answer| !answer.as_ref().is_ok_and(|reply| reply.status == 200)).count();
+    assert_eq!(refused, 0, "of {count} requests that wait at once; one of them: {:?}", answers.last());
+    // One after another they would take hours, in threes and fours minutes.
+    assert!(took < Duration::from_secs(30), "{count} waits of 3 s took {took:?}");
+    let each = gateway.memory().rss.saturating_sub(before) / count as u64;
+    proof!(
+        2,
+        3,
+        format!("{count} requests waiting 3 s inside a host call at once"),
+        "0 refused, {took:?} in all, {} KiB each",
+        each >> 10
+    );
+}
+
+#[tokio::test]
+async fn thousands_of_routes_have_their_own_settings() {
+    let count = scaled(1000, 10_000);
+    let origin = Origin::start();
+    let mut config = format!("[[services]]\nname = \"origin\"\nurl = \"{}\"\n", origin.url());
+    for n in 0..count {
+        let written = write!(
+            config,
+            "[[routes]]\nname = \"route-{n}\"\nservice = \"origin\"\npaths = [\"/{n}\"]\nchain = [\"marker-{n}\"]\n\
+             [[plugins]]\nname = \"marker-{n}\"\nmodule = \"marker\"\nconfig = {{ value = \"own-{n}\" }}\n"
+        );
+        written.expect("a string takes every write");
+    }
+    let gateway = Setup::new(config).guests(&["marker"]).workers(2).start().await;
+    let before = gateway.memory().rss;
+    let mut connection = Connection::open(gateway.proxy).await.expect("a connection");
+    for n in 0..count {
+        let reply = connection.send(get(&format!("/{n}/x"))).await.expect("an answer");
+        assert_eq!((reply.status, reply.header("x-settings")), (200, format!("own-{n}").as_str()), "route {n}");
+    }
+    let grown = gateway.memory().rss.saturating_sub(before);
+    proof!(
+        2,
+        3,
+        format!("{count} routes, each with its own plugin settings"),
+        "every one answers with its own; {} MiB resident, {} MiB more after all were used",
+        gateway.memory().rss >> 20,
+        grown >> 20
+    );
+}

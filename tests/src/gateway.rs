@@ -1,0 +1,186 @@
+//! A running gateway.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Call, Memory, Process, Reply, eventually, get, modules};
+
+/// A gateway in a process and a folder of its own; both go with it. When the test fails, its log is
+/// shown.
+#[derive(Debug)]
+pub struct Gateway {
+    // Before the folder: fields are dropped in order.
+    process: Process,
+    folder: TempDir,
+    /// Where clients connect.
+    pub proxy: SocketAddr,
+    pub admin: SocketAddr,
+    pub status: SocketAddr,
+}
+
+impl Gateway {
+    /// The folder holds `tollgate.toml` and what that names.
+    pub(crate) async fn start(folder: TempDir) -> Gateway {
+        let mut process = spawn(folder.path());
+        let [proxy, admin, status] = reached(&mut process, folder.path()).await;
+        Gateway { process, folder, proxy, admin, status }
+    }
+
+    /// Ends it, and starts it anew in the same folder, on new ports.
+    pub async fn restart(&mut self) {
+        self.terminate().await;
+        fs::remove_file(self.path(ADDRESSES)).expect("it was written at the start");
+        self.process = spawn(self.folder.path());
+        [self.proxy, self.admin, self.status] = reached(&mut self.process, self.folder.path()).await;
+    }
+
+    /// Sends to the proxy, on a new connection.
+    pub async fn send(&self, call: Call) -> Reply {
+        call.send(self.proxy).await
+    }
+
+    /// `GET` on the proxy.
+    pub async fn get(&self, target: &str) -> Reply {
+        self.send(get(target)).await
+    }
+
+    /// `GET /status` on the status port.
+    pub async fn status(&self) -> Value {
+        get("/status").send(self.status).await.json()
+    }
+
+    /// A metric's samples added up, all labels together; `None` while there is none.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let reply = get("/metrics").send(self.status).await;
+        let text = reply.text();
+        let samples = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            (rest.starts_with(['{', ' '])).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        });
+        samples.fold(None, |sum, sample| Some(sum.unwrap_or_default() + sample))
+    }
+
+    /// Status of `GET /status/ready`; `None` when nobody listens.
+    pub async fn ready(&self) -> Option<u16> {
+        ready(self.status).await
+    }
+
+    /// Replaces `gateway.toml`, whole.
+    pub fn write_config(&self, text: &str) {
+        self.replace("gateway.toml", text.as_bytes());
+    }
+
+    /// Replaces a module in the plugins folder, whole.
+    pub fn write_module(&self, name: &str, bytes: &[u8]) {
+        self.replace(&format!("plugins/{name}.wasm"), bytes);
+    }
+
+    /// Waits until `GET target` on the proxy answers as wanted.
+    pub async fn answers(&self, target: &str, what: &str, mut wanted: impl FnMut(&Reply) -> bool) -> Reply {
+        eventually(PATIENCE, async || {
+            let reply = self.get(target).await;
+            if wanted(&reply) { Ok(reply) } else { Err(format!("{what}; GET {target} answers {reply:?}")) }
+        })
+        .await
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file below the node's data folder; empty while it is not there.
+    pub fn data_file(&self, name: &str) -> String {
+        fs::read_to_string(self.path("data").join(name)).unwrap_or_default()
+    }
+
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    pub fn memory(&self) -> Memory {
+        self.process.memory()
+    }
+
+    pub fn descriptors(&self) -> usize {
+        self.process.descriptors()
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate(PATIENCE).await
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) {
+        let (path, aside) = (self.path(name), self.path(&format!("{name}.new")));
+        fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, &path)).expect("the folder is ours");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let skipped = log.lines().count().saturating_sub(SHOWN_LINES);
+            eprintln!("--- the gateway's log, without its first {skipped} lines");
+            log.lines().skip(skipped).for_each(|line| eprintln!("{line}"));
+            eprintln!("---");
+        }
+    }
+}
+
+fn spawn(folder: &Path) -> Process {
+    let mut command = Command::new(modules::gateway_binary());
+    command.arg("run").arg("-c").arg(folder.join("tollgate.toml"));
+    command.arg("--addresses-file").arg(folder.join(ADDRESSES));
+    command.env("NO_COLOR", "1").env_remove("TOLLGATE_LOG");
+    Process::start(command, folder.join("gateway.log"))
+}
+
+/// Waits until it listens and is ready: its proxy, admin and status addresses.
+async fn reached(process: &mut Process, folder: &Path) -> [SocketAddr; 3] {
+    let file = folder.join(ADDRESSES);
+    let addresses = eventually(PATIENCE, async || {
+        if let Some(status) = process.exited() {
+            panic!("the gateway ended at the start, {status}:\n{}", process.log());
+        }
+        let text = fs::read(&file).map_err(|error| format!("{error}; the gateway's log:\n{}", process.log()))?;
+        serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string())
+    })
+    .await;
+    let [proxy, admin, status] = ["proxy", "admin", "status"].map(|listener| address(&addresses, listener));
+    eventually(PATIENCE, async || match ready(status).await {
+        Some(200) => Ok(()),
+        other => Err(format!("/status/ready answers {other:?}; the gateway's log:\n{}", process.log())),
+    })
+    .await;
+    [proxy, admin, status]
+}
+
+async fn ready(status: SocketAddr) -> Option<u16> {
+    get("/status/ready").try_send(status).await.ok().map(|reply| reply.status)
+}
+
+/// One address, or the first of several.
+fn address(addresses: &Value, listener: &str) -> SocketAddr {
+    let one = match &addresses[listener] {
+        Value::Array(several) => several.first(),
+        one => Some(one),
+    };
+    let parsed = one.and_then(Value::as_str).and_then(|text| text.parse().ok());
+    parsed.unwrap_or_else(|| panic!("the addresses file has no address for `{listener}`: {addresses}"))
+}
+
+const ADDRESSES: &str = "addresses.json";
+/// For what has no limit of its own, on a machine that is busy compiling.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHOWN_LINES: usize = 60;

@@ -1,0 +1,35 @@
+//! What the end-to-end tests are made of: real gateways in processes of their own, upstreams under
+//! the test's control, clients that miss nothing.
+//!
+//! Rules
+//! - Everything listens on 127.0.0.1, port 0, and lives in a folder of its own that goes with it.
+//! - Nothing sleeps to wait: a test waits for what it wants to see ([`eventually`]).
+//! - What is missing (a program, a build, a privilege) fails the test and says what to do.
+
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a failing test shows the gateway's log")]
+#![allow(clippy::disallowed_methods, reason = "the size of a run is set in the environment")]
+
+mod client;
+mod gateway;
+mod load;
+pub mod modules;
+mod origin;
+mod process;
+mod program;
+mod proof;
+mod raw;
+mod setup;
+mod waiting;
+mod websocket;
+
+pub use client::{Call, Connection, Reply, delete, get, post};
+pub use gateway::Gateway;
+pub use load::{Load, Tally};
+pub use origin::{Origin, Seen};
+pub use process::{Memory, Process};
+pub use program::{Ran, curl};
+pub use proof::{announce, proving, scaled};
+pub use raw::Raw;
+pub use setup::{Setup, validate};
+pub use waiting::{eventually, until};
+pub use websocket::WebSocket;

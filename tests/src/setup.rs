@@ -1,0 +1,119 @@
+//! A node's folder: its two files and its modules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::program::Ran;
+use crate::{Gateway, modules};
+
+/// A gateway that is to be started.
+#[derive(Debug)]
+pub struct Setup {
+    pub(crate) folder: TempDir,
+    gateway: String,
+    workers: usize,
+    proxy: String,
+    node: String,
+}
+
+impl Setup {
+    /// `gateway` is the text of `gateway.toml`.
+    pub fn new(gateway: impl Into<String>) -> Setup {
+        let folder = tempfile::Builder::new().prefix("tollgate-e2e-").tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("plugins")).expect("an empty folder takes another");
+        Setup { folder, gateway: gateway.into(), workers: 2, proxy: String::new(), node: String::new() }
+    }
+
+    pub fn workers(mut self, workers: usize) -> Setup {
+        self.workers = workers;
+        self
+    }
+
+    /// More lines of `[proxy]` in `tollgate.toml`.
+    pub fn proxy(mut self, lines: &str) -> Setup {
+        self.proxy.push_str(lines);
+        self.proxy.push('\n');
+        self
+    }
+
+    /// More tables of `tollgate.toml`.
+    pub fn node(mut self, text: &str) -> Setup {
+        self.node.push_str(text);
+        self.node.push('\n');
+        self
+    }
+
+    /// Puts official plugins into the plugins folder.
+    pub fn plugins(self, names: &[&str]) -> Setup {
+        names.iter().fold(self, |setup, name| setup.module(name, &modules::plugin(name)))
+    }
+
+    /// Puts test guests into the plugins folder.
+    pub fn guests(self, names: &[&str]) -> Setup {
+        names.iter().fold(self, |setup, name| setup.module(name, &modules::guest(name)))
+    }
+
+    /// Puts a module into the plugins folder under `name`.
+    pub fn module(self, name: &str, file: &Path) -> Setup {
+        fs::copy(file, self.module_path(name)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        self
+    }
+
+    pub fn module_bytes(self, name: &str, bytes: &[u8]) -> Setup {
+        fs::write(self.module_path(name), bytes).expect("the plugins folder is ours");
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Gateway {
+        self.write();
+        Gateway::start(self.folder).await
+    }
+
+    /// Runs `tollgate validate` on it.
+    pub fn validate(self) -> Ran {
+        self.write();
+        validate(&self.folder.path().join("tollgate.toml"))
+    }
+
+    fn module_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("plugins").join(name).with_added_extension("wasm")
+    }
+
+    fn write(&self) {
+        let Setup { workers, proxy, node, .. } = self;
+        let text = format!(
+            r#"[proxy]
+listen = "127.0.0.1:0"
+workers = {workers}
+{proxy}
+[admin]
+listen = "127.0.0.1:0"
+
+[status]
+listen = "127.0.0.1:0"
+
+[store]
+url = "file:gateway.toml"
+
+[plugins]
+folder = "plugins"
+
+[node]
+data = "data"
+{node}"#
+        );
+        fs::write(self.folder.path().join("tollgate.toml"), text).expect("the folder is ours");
+        fs::write(self.folder.path().join("gateway.toml"), &self.gateway).expect("the folder is ours");
+    }
+}
+
+/// Runs `tollgate validate -c file`.
+pub fn validate(file: &Path) -> Ran {
+    let mut command = Command::new(modules::gateway_binary());
+    command.arg("validate").arg("-c").arg(file).env("NO_COLOR", "1");
+    Ran::of(command)
+}

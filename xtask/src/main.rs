@@ -1,0 +1,105 @@
+//! The project's chores, run as `cargo xtask <verb>`: one file a verb.
+//!
+//! A verb first says what it is about to do, above all before it installs anything, and every
+//! failure says what to do next. Nothing is ever installed through `sudo`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program talks to its user")]
+#![allow(clippy::disallowed_methods, reason = "the environment and the exit code are this program's interface")]
+
+mod bench;
+mod build_plugins;
+mod demo_upstream;
+mod dist;
+mod prove;
+mod run;
+mod test;
+mod tidy;
+
+mod apt;
+mod prepare;
+mod process;
+mod progress;
+mod toolchain;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::prepare::Consent;
+use crate::workspace::Workspace;
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's chores")]
+struct Cli {
+    /// Install nothing: stop and list what would be installed.
+    #[arg(long, global = true)]
+    no_install: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build everything, start a demo upstream and the gateway on examples/quickstart.
+    Run,
+    /// Run the tests, long proofs scaled down.
+    Test {
+        /// Run only the tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Run the long proofs at full size and print a table of what they showed.
+    Prove {
+        /// Run only the proofs whose name contains this (the bench is left out then).
+        filter: Option<String>,
+    },
+    /// Compile the plugins to WebAssembly.
+    BuildPlugins {
+        /// Where the modules go; those of tests always go to target/guests.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Modules to build, for instance `key-auth`; all of them by default.
+        names: Vec<String>,
+    },
+    /// Measure the gateway against nginx, side by side on this machine; prints a Markdown table.
+    Bench(bench::Options),
+    /// Check the habits that no compiler checks: arrows, file sizes, names, paths, sleeps in tests.
+    Tidy,
+    /// Build what ships: the optimised binary and the plugins, as one archive under target/dist.
+    Dist,
+    /// Serve the demo upstream alone.
+    DemoUpstream {
+        #[arg(long, default_value_t = run::UPSTREAM_PORT)]
+        port: u16,
+    },
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    let consent = if cli.no_install { Consent::Refused } else { Consent::Given };
+    if let Verb::DemoUpstream { port } = cli.verb {
+        return demo_upstream::serve_forever(port);
+    }
+    let workspace = Workspace::load()?;
+    match cli.verb {
+        Verb::Run => run::run(&workspace, consent),
+        Verb::Test { filter } => test::run(&workspace, consent, filter.as_deref()),
+        Verb::Prove { filter } => prove::run(&workspace, consent, filter.as_deref()),
+        Verb::BuildPlugins { out, names } => build_plugins::run(&workspace, consent, out, &names),
+        Verb::Bench(options) => bench::run(&workspace, consent, &options).map(drop),
+        Verb::Tidy => tidy::run(&workspace),
+        Verb::Dist => dist::run(&workspace, consent),
+        Verb::DemoUpstream { .. } => unreachable!("handled above: it needs no workspace"),
+    }
+}

@@ -1,0 +1,75 @@
+//! What a verb needs beyond Rust, and getting it: everything missing is listed before anything is installed.
+
+use anyhow::{Result, bail};
+
+use crate::toolchain::{self, Toolchain};
+use crate::workspace::Workspace;
+use crate::{apt, process};
+
+/// Whether the user lets us install what is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    Given,
+    /// `--no-install`
+    Refused,
+}
+
+/// Something on this machine that a Debian package brings.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// What it is called on the terminal.
+    pub name: &'static str,
+    pub package: &'static str,
+    pub is_there: fn() -> bool,
+}
+
+pub const CURL: Program = Program { name: "curl", package: "curl", is_there: || process::find("curl").is_some() };
+
+/// Installs what is missing of the programs and of the WebAssembly toolchain, and returns the latter.
+///
+/// # Errors
+/// Without consent, lists what would be installed. Otherwise says what could not be installed and what to do.
+pub fn prepare(workspace: &Workspace, consent: Consent, programs: &[Program]) -> Result<Toolchain> {
+    let found = toolchain::find(workspace)?;
+    let missing: Vec<&Program> = programs.iter().filter(|program| !(program.is_there)()).collect();
+    if consent == Consent::Refused {
+        refuse(found.is_none(), &missing)?;
+    }
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
+        eprintln!("missing on this machine: {}", names.join(", "));
+        apt::install(&missing.iter().map(|program| program.package).collect::<Vec<_>>())?;
+    }
+    match found {
+        Some(toolchain) => Ok(toolchain),
+        None => toolchain::install(workspace),
+    }
+}
+
+fn refuse(wasm: bool, programs: &[&Program]) -> Result<()> {
+    let mut list = Vec::new();
+    if wasm {
+        list.push(format!("  the wasm32 toolchain:\n{}", toolchain::WAYS));
+    }
+    for program in programs {
+        list.push(format!("  {}: `{}`", program.name, apt::command_line(&[program.package])));
+    }
+    if !list.is_empty() {
+        bail!("--no-install was given, and these would be installed:\n{}", list.join("\n"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_lists_everything_that_is_missing() {
+        let nginx = Program { name: "nginx", package: "nginx-light", is_there: || false };
+        let text = refuse(true, &[&nginx]).unwrap_err().to_string();
+        assert!(text.contains("apt-get install -y --no-install-recommends nginx-light"), "{text}");
+        assert!(text.contains("rustup target add wasm32-unknown-unknown"), "{text}");
+        assert!(refuse(false, &[]).is_ok());
+    }
+}
