@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Gateway, Load, Origin, Reply, Setup, get, post, proof, scaled};
+use tollgate_tests::{Gateway, Load, Origin, Reply, Setup, eventually, get, post, proof, scaled, until};
 
 use crate::configs::plain;
 
@@ -59,31 +59,39 @@ async fn a_loop_is_cut_at_its_budget() {
     proof!(2, 3, "endless loop, budget 50 ms, one worker", "cut within {longest:?}");
 }
 
-/// A loop yields each tick: others on the same worker go on.
+/// A loop yields at each tick, so that others on the same worker go on: with one request in a hundred
+/// looping, they wait two ticks of 10 ms longer, at the 99th percentile.
 #[tokio::test]
 async fn loops_do_not_stop_the_others() {
     let origin = Origin::start();
     let setup = Setup::new(config(&origin, "on_header = true", "")).guests(&["hostile"]).workers(1);
     let gateway = setup.start().await;
     assert_unharmed(&gateway).await;
-    let seconds = scaled(2, 20);
-    let load = Load::steady(gateway.proxy, 4, get("/other"));
-    let until = Instant::now() + Duration::from_secs(seconds);
-    let mut loops = 0;
-    while Instant::now() < until {
-        assert_eq!(attack(&gateway, "loop").await.status, 500);
-        loops += 1;
-    }
-    let tally = load.stop();
-    tally.assert_clean();
-    let (p99, answered) = (tally.quantile(0.99), tally.requests);
-    assert!(p99 < Duration::from_millis(100), "the others' p99 is {p99:?}");
+    let requests: u64 = scaled(600, 6000);
+    let others = async || {
+        let check = |reply: &Reply| if reply.status == 200 { Ok(()) } else { Err(reply.text()) };
+        let load = Load::start(gateway.proxy, 4, Duration::from_millis(20), |_| get("/other"), check);
+        until(Duration::from_secs(120), "enough answers", async || load.answered() >= requests).await;
+        let tally = load.stop();
+        tally.assert_clean();
+        tally.quantile(0.99)
+    };
+    let alone = others().await;
+    let check = |reply: &Reply| if reply.status == 500 { Ok(()) } else { Err(reply.text()) };
+    let attack = |_| get("/hostile").header("x-attack", "loop");
+    let loops = Load::start(gateway.proxy, 1, Duration::from_millis(440), attack, check);
+    let beside = others().await;
+    let loops = loops.stop();
+    loops.assert_clean();
+    let slowed = beside.saturating_sub(alone);
     proof!(
         2,
         3,
-        format!("{loops} endless loops, one after another, on the only worker"),
-        "{answered} other requests, 0 failed, p99 {p99:?}"
+        format!("{} endless loops among {requests} requests, one worker", loops.requests),
+        "the others' p99 {beside:?}, {alone:?} without loops"
     );
+    // Two ticks, and some for a machine that does other things too.
+    assert!(slowed < Duration::from_millis(20 + 15), "the others' p99 went from {alone:?} to {beside:?}");
 }
 
 #[tokio::test]
@@ -120,7 +128,7 @@ async fn in_a_trap_storm_exactly_the_trapping_requests_fail() {
             other => Err(format!("{other}: {}", reply.text())),
         },
     );
-    tollgate_tests::until(Duration::from_secs(300), "all answers", async || load.answered() >= count).await;
+    until(Duration::from_secs(300), "all answers", async || load.answered() >= count).await;
     let tally = load.stop();
     tally.assert_clean();
     let reached = origin.requests();
@@ -208,12 +216,19 @@ async fn failing_open_is_for_those_who_ask_for_it() {
     assert_ne!(ran.code, 0, "what decides access never fails open: {ran:?}");
 }
 
+/// However it fails over its settings: in bounded time and memory, and the old state serves on.
 #[tokio::test]
-async fn a_plugin_that_can_not_be_configured_degrades_its_route_only() {
+async fn a_plugin_that_can_not_be_configured_is_refused() {
     let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).guests(&["hostile"]).start().await;
     for attack in ["trap", "loop", "memory"] {
-        let gateway = start(&origin, &format!("configure = \"{attack}\"")).await;
-        assert_eq!(gateway.get("/hostile").await.status, 503, "{attack}");
+        gateway.write_config(&config(&origin, &format!("configure = \"{attack}\""), ""));
+        eventually(Duration::from_secs(20), async || {
+            let status = gateway.status().await;
+            let said = status["configuration"]["last_error"].to_string();
+            if said.contains(attack) { Ok(()) } else { Err(format!("/status does not say why: {status}")) }
+        })
+        .await;
         assert_eq!(gateway.get("/other").await.status, 200, "{attack}");
     }
 }
@@ -224,7 +239,7 @@ async fn attacks_in_the_log_hook_harm_no_request() {
     for attack in ["trap", "loop", "memory"] {
         let gateway = start(&origin, &format!("log = \"{attack}\"")).await;
         let load = Load::steady(gateway.proxy, 4, get("/hostile"));
-        tollgate_tests::until(Duration::from_secs(60), "500 answers", async || load.answered() >= 500).await;
+        until(Duration::from_secs(60), "500 answers", async || load.answered() >= 500).await;
         load.stop().assert_clean();
     }
 }

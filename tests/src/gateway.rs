@@ -150,20 +150,27 @@ fn spawn(folder: &Path) -> Process {
 async fn reached(process: &mut Process, folder: &Path) -> [SocketAddr; 3] {
     let file = folder.join(ADDRESSES);
     let addresses = eventually(PATIENCE, async || {
-        if let Some(status) = process.exited() {
-            panic!("the gateway ended at the start, {status}:\n{}", process.log());
-        }
+        assert_alive(process);
         let text = fs::read(&file).map_err(|error| format!("{error}; the gateway's log:\n{}", process.log()))?;
         serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string())
     })
     .await;
     let [proxy, admin, status] = ["proxy", "admin", "status"].map(|listener| address(&addresses, listener));
-    eventually(PATIENCE, async || match ready(status).await {
-        Some(200) => Ok(()),
-        other => Err(format!("/status/ready answers {other:?}; the gateway's log:\n{}", process.log())),
+    eventually(PATIENCE, async || {
+        assert_alive(process);
+        match ready(status).await {
+            Some(200) => Ok(()),
+            other => Err(format!("/status/ready answers {other:?}; the gateway's log:\n{}", process.log())),
+        }
     })
     .await;
     [proxy, admin, status]
+}
+
+fn assert_alive(process: &mut Process) {
+    if let Some(status) = process.exited() {
+        panic!("the gateway ended at the start, {status}:\n{}", process.log());
+    }
 }
 
 async fn ready(status: SocketAddr) -> Option<u16> {

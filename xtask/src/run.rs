@@ -25,8 +25,8 @@ pub const UPSTREAM_PORT: u16 = 9000;
 
 /// A gateway that is not ready by then has a problem.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// The gateway drains when asked to end; after this long it is killed.
-const DRAIN: Duration = Duration::from_secs(20);
+/// The gateway drains when asked to end, by default up to 30 s; after this long it is killed.
+const DRAIN: Duration = Duration::from_secs(35);
 
 pub fn run(workspace: &Workspace, consent: Consent) -> Result<()> {
     let config = workspace.root.join("examples/quickstart/tollgate.toml");

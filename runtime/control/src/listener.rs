@@ -38,7 +38,7 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    drop(stop);
+
     // Connections that take longer end with the set.
     let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())

@@ -47,7 +47,7 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
 }
 
-struct Exports {
+pub(crate) struct Exports {
     configure: TypedFunc<(u32, Bytes), (Result<abi::Subscription, Vec<ConfigProblem>>,)>,
     release: TypedFunc<(u32,), ()>,
     on_request: Option<TypedFunc<(u32,), (Action,)>>,
@@ -217,7 +217,7 @@ async fn within<T>(time: Duration, call: impl Future<Output = T>) -> Option<T> {
 }
 
 impl Exports {
-    fn find(store: &mut Store<Guest>, linked: &Linked, hooks: Hooks) -> wasmtime::Result<Exports> {
+    pub(crate) fn find(store: &mut Store<Guest>, linked: &Linked, hooks: Hooks) -> wasmtime::Result<Exports> {
         fn wanted<P: ComponentNamedList + Lower, R: ComponentNamedList + Lift>(
             store: &mut Store<Guest>,
             linked: &Linked,

@@ -41,6 +41,7 @@ impl Host {
         for plugin in set.plugins.values() {
             by_module.entry(&plugin.module).or_default().push(plugin);
         }
+        self.library.promote_unused(|name| by_module.contains_key(name));
         let mut prepared = Prepared::default();
         let mut problems = Vec::new();
         for (module, plugins) in by_module {

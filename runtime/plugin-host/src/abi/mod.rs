@@ -49,3 +49,6 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     define("clock", clock::add)?;
     define("random", random::add)
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,17 @@ impl Library {
         }
     }
 
+    /// Nobody uses these modules: no use can refuse their newest builds.
+    pub(crate) fn promote_unused(&self, used: impl Fn(&Name) -> bool) {
+        for (name, entry) in self.lock().iter_mut().filter(|(name, _)| !used(name)) {
+            if let Some(candidate) = entry.candidate.take() {
+                tracing::debug!(module = name.as_str(), "module loaded, no plugin uses it");
+                entry.current = Some(candidate);
+                entry.last_error = None;
+            }
+        }
+    }
+
     /// A use refused this generation: the one that serves goes on.
     pub(crate) fn reject(&self, name: &Name, generation: &Arc<ModuleGeneration>, message: String) {
         let mut modules = self.lock();
