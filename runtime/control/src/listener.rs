@@ -38,7 +38,7 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-
+    drop(stop);
     // Connections that take longer end with the set.
     let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())
@@ -86,7 +86,7 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::time::Instant;
 
@@ -110,6 +110,20 @@ mod tests {
         let asked = Instant::now();
         running.stop().expect("served");
         assert!(asked.elapsed() < HEAD_TIMEOUT / 2, "took {:?}", asked.elapsed());
+    }
+
+    #[test]
+    fn an_idle_connection_is_closed_at_the_end() {
+        let running = start();
+        let mut idle = TcpStream::connect(running.address).expect("a connection");
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
+        let mut answer = [0; 1];
+        idle.read_exact(&mut answer).expect("the answer's beginning");
+
+        let asked = Instant::now();
+        running.stop().expect("served");
+        assert!(asked.elapsed() < GRACE, "took {:?}", asked.elapsed());
+        assert_eq!(read_answer(idle).body, "here", "what was asked before is answered whole");
     }
 
     #[test]

@@ -110,14 +110,25 @@ impl Worker {
         if let Err(fault) = outcome {
             self.batches.dropped.set(self.batches.dropped.get() + count);
             let error = self.counted(fault.of(&batch.plugin));
-            tracing::warn!(plugin = error.plugin, kind = error.kind.label(), detail = error.detail, count, "log records lost");
+            tracing::warn!(
+                plugin = error.plugin,
+                kind = error.kind.label(),
+                detail = error.detail,
+                count,
+                "log records lost"
+            );
         }
     }
 }
 
 impl Batch {
     fn new(plugin: &Arc<PluginUse>) -> Batch {
-        Batch { plugin: Arc::clone(plugin), records: Vec::with_capacity(RECORDS), texts: Vec::with_capacity(TEXT_BYTES), scheduled: false }
+        Batch {
+            plugin: Arc::clone(plugin),
+            records: Vec::with_capacity(RECORDS),
+            texts: Vec::with_capacity(TEXT_BYTES),
+            scheduled: false,
+        }
     }
 
     fn push(&mut self, request: &FinishedRequest<'_>) {

@@ -144,7 +144,8 @@ impl Run {
         if mask == 0 {
             return BodyMode::Untouched;
         }
-        let limits = self.chain.chosen(mask).map(|(_, link)| limit(&link.plugin.subscription())).filter(|&most| most > 0);
+        let limits =
+            self.chain.chosen(mask).map(|(_, link)| limit(&link.plugin.subscription())).filter(|&most| most > 0);
         limits.min().map_or(BodyMode::Streamed, BodyMode::Buffered)
     }
 }
@@ -242,7 +243,12 @@ fn settled(plugin: &PluginUse, outcome: Result<Action, HookError>, exchange: &mu
             Outcome::Respond
         }
         Err(error) if plugin.fails_open() => {
-            tracing::warn!(plugin = plugin.name(), kind = error.kind.label(), detail = error.detail, "hook failed, request goes on");
+            tracing::warn!(
+                plugin = plugin.name(),
+                kind = error.kind.label(),
+                detail = error.detail,
+                "hook failed, request goes on"
+            );
             Outcome::Continue
         }
         Err(error) => Outcome::Failed(error),

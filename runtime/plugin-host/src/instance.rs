@@ -47,14 +47,17 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
 }
 
+type Accepted = Result<abi::Subscription, Vec<ConfigProblem>>;
+type LogParams = (u32, Vec<LogRecord>, Bytes);
+
 pub(crate) struct Exports {
-    configure: TypedFunc<(u32, Bytes), (Result<abi::Subscription, Vec<ConfigProblem>>,)>,
+    configure: TypedFunc<(u32, Bytes), (Accepted,)>,
     release: TypedFunc<(u32,), ()>,
     on_request: Option<TypedFunc<(u32,), (Action,)>>,
     on_request_body: Option<TypedFunc<(u32, bool), (Action,)>>,
     on_response: Option<TypedFunc<(u32,), ()>>,
     on_response_body: Option<TypedFunc<(u32, bool), ()>>,
-    on_log: Option<TypedFunc<(u32, Vec<LogRecord>, Bytes), ()>>,
+    on_log: Option<TypedFunc<LogParams, ()>>,
 }
 
 impl Instance {
@@ -67,10 +70,7 @@ impl Instance {
     }
 
     /// Hands the use's settings to the guest. Inner `Err`: the guest refused them.
-    pub(crate) async fn configure(
-        &mut self,
-        plugin: &Arc<PluginUse>,
-    ) -> Result<Result<abi::Subscription, Vec<ConfigProblem>>, Fault> {
+    pub(crate) async fn configure(&mut self, plugin: &Arc<PluginUse>) -> Result<Accepted, Fault> {
         self.begin(plugin, Phase::Configuring, None);
         let settings = Bytes::copy_from_slice(plugin.settings());
         let limits = plugin.limits().for_configuration();

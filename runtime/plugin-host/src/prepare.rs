@@ -132,10 +132,9 @@ impl Host {
                 .await
                 .map_err(|fault| vec![problem("", format!("the module can't be started: {}", fault.detail))])?,
         };
-        let answer = instance
-            .configure(&accepted)
-            .await
-            .map_err(|fault| vec![problem("config", format!("the module failed over the settings: {}", fault.detail))])?;
+        let answer = instance.configure(&accepted).await.map_err(|fault| {
+            vec![problem("config", format!("the module failed over the settings: {}", fault.detail))]
+        })?;
         *trial = Some(instance);
         match answer {
             Err(refused) => Err(refused
@@ -161,13 +160,19 @@ fn policy(module: &ModuleGeneration, plugin: &Plugin) -> Vec<(&'static str, Stri
     if manifest.decides_access && plugin.on_error == OnError::Open {
         wrong.push((
             "on_error",
-            format!("module `{}` decides access: a failure of it must never let requests pass; use \"closed\"", module.name()),
+            format!(
+                "module `{}` decides access: a failure of it must never let requests pass; use \"closed\"",
+                module.name()
+            ),
         ));
     }
     if asks("credentials") && !plugin.grants.credentials {
         wrong.push((
             "grants",
-            format!("module `{}` asks to look up credentials; allow it with grants = {{ credentials = true }}", module.name()),
+            format!(
+                "module `{}` asks to look up credentials; allow it with grants = {{ credentials = true }}",
+                module.name()
+            ),
         ));
     }
     let surplus = [

@@ -46,7 +46,8 @@ impl Worker {
         for plugin in uses {
             live.entry(plugin.module().number()).or_default().insert(plugin.id());
         }
-        let live: HashMap<u64, Uses, RandomState> = live.into_iter().map(|(number, ids)| (number, Rc::new(ids))).collect();
+        let live: HashMap<u64, Uses, RandomState> =
+            live.into_iter().map(|(number, ids)| (number, Rc::new(ids))).collect();
         let mut pools = self.pools.borrow_mut();
         for (number, pool) in pools.iter() {
             pool.told(live.get(number).cloned());

@@ -64,10 +64,14 @@ pub(crate) async fn hold(body: &mut UpstreamBody, pool: &ConnectionPool, most: u
             Some(Err(BodyError(kind))) => return Held::BrokeOff(kind),
             None => {
                 let pieces = frames.iter().filter_map(Frame::data_ref);
-                return Held::Whole(pieces.fold(BytesMut::new(), |mut whole, piece| {
-                    whole.extend_from_slice(piece);
-                    whole
-                }).freeze());
+                return Held::Whole(
+                    pieces
+                        .fold(BytesMut::new(), |mut whole, piece| {
+                            whole.extend_from_slice(piece);
+                            whole
+                        })
+                        .freeze(),
+                );
             }
         }
     }

@@ -15,7 +15,12 @@ use crate::service;
 use crate::worker::Shared;
 
 /// Serves requests until the client closes, stays silent too long, or the worker drains.
-pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAddr, mut draining: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    worker: Rc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut draining: watch::Receiver<bool>,
+) {
     // Latency over packet count: heads and small bodies go out at once.
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };

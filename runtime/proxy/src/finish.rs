@@ -10,13 +10,13 @@ use tollgate_plugin_host::{BodyMode, Exchange, HookError, HookErrorKind, Origin,
 use crate::body::{ResponseBody, UpstreamBody};
 use crate::buffered::{self, Held};
 use crate::error::ErrorKind;
+use crate::fields;
 use crate::forward::Forwarded;
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
 use crate::service::Upgrade;
 use crate::tunnel::{self, Upgrading};
 use crate::worker::Shared;
-use crate::fields;
 
 /// An answer of the gateway or of a plugin, through the response hooks.
 pub(crate) async fn answer(
@@ -47,7 +47,8 @@ pub(crate) async fn forwarded(
 ) -> Response<ResponseBody> {
     let mut exchange = record.seat.take().await;
     let Forwarded { mut response, connection, in_flight } = forwarded;
-    let upstream_end = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
+    let upstream_end =
+        (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
     let (mut parts, incoming) = response.into_parts();
     let protocol = parts.headers.get(header::UPGRADE).cloned();
     fields::remove_hop_by_hop(&mut parts.headers);
@@ -71,15 +72,18 @@ pub(crate) async fn forwarded(
             tunnel::open(worker, upgrading, head.headers, record)
         }
         // A protocol nobody asked for.
-        (Some(_), None) => {
-            send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record)
-        }
+        (Some(_), None) => send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record),
     }
 }
 
 /// What a failed hook means for its request.
 pub(crate) fn plugin_error(error: &HookError) -> ErrorKind {
-    tracing::warn!(plugin = error.plugin, kind = error.kind.label(), detail = error.detail, "hook failed, request refused");
+    tracing::warn!(
+        plugin = error.plugin,
+        kind = error.kind.label(),
+        detail = error.detail,
+        "hook failed, request refused"
+    );
     match error.kind {
         HookErrorKind::Exhausted => ErrorKind::PluginBusy,
         _ => ErrorKind::PluginFailed,
@@ -224,7 +228,8 @@ fn head_to_send(worker: &Shared, exchange: &mut Exchange, record: &Record) -> Re
         if let Some(upstream) = record.upstream_duration {
             head.headers.insert(UPSTREAM_LATENCY, milliseconds(upstream));
         }
-        head.headers.insert(PROXY_LATENCY, milliseconds(total.saturating_sub(record.upstream_duration.unwrap_or_default())));
+        head.headers
+            .insert(PROXY_LATENCY, milliseconds(total.saturating_sub(record.upstream_duration.unwrap_or_default())));
     }
     head
 }

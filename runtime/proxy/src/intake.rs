@@ -96,7 +96,9 @@ fn authority(parts: &request::Parts) -> Result<Authority, ErrorKind> {
     let text = match (parts.uri.authority(), host) {
         (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok(),
         (None, Some(host)) => Some(host.clone()),
-        (None, None) if parts.version == Version::HTTP_10 => return Ok(Authority::new(HeaderValue::from_static(""), 0)),
+        (None, None) if parts.version == Version::HTTP_10 => {
+            return Ok(Authority::new(HeaderValue::from_static(""), 0));
+        }
         (None, None) => return Err(ErrorKind::BadRequest("the request has no Host")),
     };
     let text = text.ok_or(INVALID_HOST)?;
@@ -211,16 +213,16 @@ mod tests {
     #[test]
     fn the_client_is_the_last_one_nobody_vouches_for() {
         let config = ProxyConfig {
-            trusted_proxies: vec![tollgate_model::condition::AddressBlock { address: "10.0.0.0".parse().unwrap(), prefix: 8 }],
+            trusted_proxies: vec![tollgate_model::condition::AddressBlock {
+                address: "10.0.0.0".parse().unwrap(),
+                prefix: 8,
+            }],
             ..ProxyConfig::default()
         };
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.9, 198.51.100.4, 10.1.1.1"));
-        let ends = |trusted| Ends {
-            peer: "10.0.0.2:4000".parse().unwrap(),
-            local: "10.0.0.1:80".parse().unwrap(),
-            trusted,
-        };
+        let ends =
+            |trusted| Ends { peer: "10.0.0.2:4000".parse().unwrap(), local: "10.0.0.1:80".parse().unwrap(), trusted };
         assert_eq!(client_address(&headers, &ends(true), &config).to_string(), "198.51.100.4");
         assert_eq!(client_address(&headers, &ends(false), &config).to_string(), "10.0.0.2");
         headers.insert("x-forwarded-for", HeaderValue::from_static("nonsense, 10.1.1.1"));

@@ -12,27 +12,27 @@
 //! - Whatever goes wrong, `respond` alone turns it into a response.
 //! - A body that broke off upstream never ends cleanly towards the client.
 
-mod config;
-mod error;
-mod respond;
-mod service;
-mod connection;
-mod worker;
-mod drain;
-mod snapshot;
-mod directory;
-mod intake;
-mod normal_form;
-mod forward;
-mod finish;
-mod fields;
-mod upstream;
 mod body;
 mod buffered;
-mod tunnel;
-mod record;
+mod config;
+mod connection;
+mod directory;
+mod drain;
+mod error;
+mod fields;
+mod finish;
+mod forward;
+mod intake;
 mod metrics;
+mod normal_form;
+mod record;
+mod respond;
+mod service;
+mod snapshot;
 mod timer;
+mod tunnel;
+mod upstream;
+mod worker;
 
 pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;

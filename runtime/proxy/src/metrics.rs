@@ -46,8 +46,7 @@ pub struct Histogram {
 
 impl Histogram {
     /// Upper bounds in seconds.
-    pub const BOUNDS: [f64; 13] =
-        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+    pub const BOUNDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 }
 
 /// Written by one thread: no locked instruction is needed.

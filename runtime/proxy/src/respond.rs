@@ -29,9 +29,7 @@ pub(crate) fn error(kind: ErrorKind, request: &RequestHead) -> Answer {
 /// The answer that a plugin prepared.
 pub(crate) fn prepared(exchange: &mut Exchange) -> Answer {
     match exchange.response.answer.take() {
-        Some(PreparedAnswer::Refusal(status, message)) => {
-            refusal(status, &message, &exchange.request, Origin::Plugin)
-        }
+        Some(PreparedAnswer::Refusal(status, message)) => refusal(status, &message, &exchange.request, Origin::Plugin),
         Some(PreparedAnswer::Body(status, body)) => {
             Answer { status, headers: HeaderMap::new(), body, origin: Origin::Plugin }
         }

@@ -191,8 +191,7 @@ impl Call<'_> {
             };
             for (run, _) in wanting.iter().filter(|(_, mode)| *mode != BodyMode::Untouched) {
                 let outcome;
-                (exchange, outcome, whole) =
-                    self.worker.plugins.on_request_body(run, exchange, whole, true).await;
+                (exchange, outcome, whole) = self.worker.plugins.on_request_body(run, exchange, whole, true).await;
                 if let Err(stop) = Stop::unless_passed(outcome) {
                     return (exchange, Err(stop));
                 }

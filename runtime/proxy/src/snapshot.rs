@@ -137,11 +137,7 @@ fn global_chain(set: &ConfigSet) -> Chain {
     Chain { links: links.collect() }
 }
 
-fn services(
-    set: &ConfigSet,
-    last: Option<&Snapshot>,
-    endpoints: &mut Endpoints,
-) -> BTreeMap<Name, Arc<ServiceEntry>> {
+fn services(set: &ConfigSet, last: Option<&Snapshot>, endpoints: &mut Endpoints) -> BTreeMap<Name, Arc<ServiceEntry>> {
     let mut entries = BTreeMap::new();
     for service in set.services.values() {
         let kept = last.and_then(|last| {

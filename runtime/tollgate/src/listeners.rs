@@ -37,7 +37,8 @@ impl Listeners {
             proxy_addresses.push(address);
         }
         let admin = bind(config.admin_address, false).with_context(|| busy("admin.listen", config.admin_address))?;
-        let status = bind(config.status_address, false).with_context(|| busy("status.listen", config.status_address))?;
+        let status =
+            bind(config.status_address, false).with_context(|| busy("status.listen", config.status_address))?;
         Ok(Listeners { proxy, admin, status, proxy_addresses })
     }
 

@@ -61,13 +61,20 @@ async fn live(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Resu
     let proxy = Arc::new(config.proxy.clone());
     let mut workers = Vec::new();
     for (index, listeners) in listeners.proxy.into_iter().enumerate() {
-        let worker = tollgate_proxy::spawn(index, listeners, Arc::clone(&proxy), Arc::clone(&host), Arc::clone(&first))?;
+        let worker =
+            tollgate_proxy::spawn(index, listeners, Arc::clone(&proxy), Arc::clone(&host), Arc::clone(&first))?;
         workers.push(worker);
     }
     drop(first);
     state.has_workers(workers.iter().map(|worker| Arc::clone(worker.metrics())).collect());
     state.enter(Phase::Serving);
-    tracing::info!(node = config.name, version = env!("CARGO_PKG_VERSION"), ?addresses, workers = workers.len(), "serving");
+    tracing::info!(
+        node = config.name,
+        version = env!("CARGO_PKG_VERSION"),
+        ?addresses,
+        workers = workers.len(),
+        "serving"
+    );
 
     tokio::select! {
         () = reconciler.follow(watch, &workers) => {}

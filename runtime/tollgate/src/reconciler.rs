@@ -9,6 +9,7 @@ use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
 use tollgate_proxy::{Builder, Snapshot, WorkerHandle};
 use tollgate_store::{ConfigReport, Document, FileStore, Loaded, Watch, Watched};
 
+use crate::config::environment;
 use crate::state::NodeState;
 
 pub struct Reconciler {
@@ -90,7 +91,9 @@ impl Reconciler {
         let (set, digest) = (Arc::clone(&self.applied.set), self.applied.digest);
         match self.host.prepare(&set, &self.applied.prepared).await {
             Ok(prepared) => self.apply(Candidate { set, prepared, digest }, workers).await,
-            Err(problems) => tracing::error!(count = problems.len(), "modules refused by the configuration that serves"),
+            Err(problems) => {
+                tracing::error!(count = problems.len(), "modules refused by the configuration that serves")
+            }
         }
     }
 
@@ -141,7 +144,10 @@ impl Reconciler {
         self.state.change(|serving| {
             let known = serving.last_error.as_ref().is_some_and(|(last, _)| *last == message);
             if !known {
-                tracing::error!(problems = report.findings().len(), "configuration refused, the last good one serves\n{message}");
+                tracing::error!(
+                    problems = report.findings().len(),
+                    "configuration refused, the last good one serves\n{message}"
+                );
                 serving.refused += 1;
                 serving.last_error = Some((message, SystemTime::now()));
             }
@@ -157,7 +163,7 @@ impl Reconciler {
     }
 
     fn read(&self) -> Result<Loaded, ConfigReport> {
-        self.store.read(Some(&self.applied.set), |name| std::env::var(name).ok())
+        self.store.read(Some(&self.applied.set), environment)
     }
 
     /// A file that is being written is not a broken one: a refusal counts once the file rests.
@@ -191,7 +197,10 @@ pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> Con
             (Some(index), path) => format!("plugins[{index}].{path}"),
             (None, _) => String::new(),
         };
-        let mut complaint = Problem::new(&tollgate_model::decode::Place::Root, format!("plugin `{}`: {}", problem.plugin, problem.message));
+        let mut complaint = Problem::new(
+            &tollgate_model::decode::Place::Root,
+            format!("plugin `{}`: {}", problem.plugin, problem.message),
+        );
         complaint.path = path;
         complaint
     });

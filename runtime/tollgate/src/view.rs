@@ -74,16 +74,17 @@ impl NodeView for View {
 
     fn plugins(&self) -> Vec<PluginStatus> {
         let prepared = self.state.serving().prepared;
-        let status = |(name, plugin): (&tollgate_model::Name, &Result<Arc<plugin_host::PluginUse>, plugin_host::Degraded>)| {
-            let ready = plugin.as_ref().ok();
-            PluginStatus {
-                name: name.to_string(),
-                state: if ready.is_some() { PluginState::Ready } else { PluginState::Degraded },
-                reason: plugin.as_ref().err().map(ToString::to_string),
-                generation: ready.map(|plugin| plugin.module().number()),
-                digest: ready.map(|plugin| plugin.module().digest()),
-            }
-        };
+        let status =
+            |(name, plugin): (&tollgate_model::Name, &Result<Arc<plugin_host::PluginUse>, plugin_host::Degraded>)| {
+                let ready = plugin.as_ref().ok();
+                PluginStatus {
+                    name: name.to_string(),
+                    state: if ready.is_some() { PluginState::Ready } else { PluginState::Degraded },
+                    reason: plugin.as_ref().err().map(ToString::to_string),
+                    generation: ready.map(|plugin| plugin.module().number()),
+                    digest: ready.map(|plugin| plugin.module().digest()),
+                }
+            };
         prepared.plugins.iter().map(status).collect()
     }
 

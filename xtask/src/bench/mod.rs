@@ -85,7 +85,9 @@ pub fn run(workspace: &Workspace, consent: Consent, options: &Options) -> Result
     steps.step("build the gateway", || dist::build_gateway(workspace))?;
     let results = steps.step("measure", || rig.measure_all(options))?;
     steps.summary();
+    let Options { rounds, seconds, connections } = options;
     println!("{}", table::markdown(&results));
+    println!("{rounds} rounds of {seconds} s, {connections} connections, bodies of 1 KiB, one worker; medians.");
     Ok(table::proofs(&results))
 }
 

@@ -5,9 +5,8 @@ use wasmtime::{StoreContext, StoreContextMut, bail};
 use crate::guest::{Guest, Phase};
 
 pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("read", |mut store: StoreContextMut<'_, Guest>, (): ()| {
-        Ok((piece(store.data_mut())?.clone(),))
-    })?;
+    linker
+        .func_wrap("read", |mut store: StoreContextMut<'_, Guest>, (): ()| Ok((piece(store.data_mut())?.clone(),)))?;
     linker.func_wrap("length", |mut store: StoreContextMut<'_, Guest>, (): ()| {
         Ok((piece(store.data_mut())?.len() as u64,))
     })?;

@@ -98,12 +98,9 @@ fn add_fields(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
             Ok((edit_field(store.data_mut(), name, FieldEdit::Set(value))?,))
         },
     )?;
-    linker.func_wrap(
-        "set-header-number",
-        |mut store: StoreContextMut<'_, Guest>, (name, number): (u32, i64)| {
-            Ok((edit_field(store.data_mut(), name, FieldEdit::Set(fields::from_number(number)))?,))
-        },
-    )?;
+    linker.func_wrap("set-header-number", |mut store: StoreContextMut<'_, Guest>, (name, number): (u32, i64)| {
+        Ok((edit_field(store.data_mut(), name, FieldEdit::Set(fields::from_number(number)))?,))
+    })?;
     linker.func_wrap("append-header", |mut store: StoreContextMut<'_, Guest>, (name, value): (u32, u32)| {
         let value = store.data().value(value)?.and_then(Value::to_header);
         Ok((edit_field(store.data_mut(), name, FieldEdit::Append(value))?,))
@@ -240,9 +237,9 @@ fn valid_path(path: &str) -> bool {
 
 /// The query without the parameters of that (decoded) name; the others stay as they were written.
 fn without_parameter(query: &str, name: &str) -> String {
-    let kept = query.split('&').filter(|pair| {
-        form_urlencoded::parse(pair.as_bytes()).next().is_none_or(|(key, _)| key != name)
-    });
+    let kept = query
+        .split('&')
+        .filter(|pair| form_urlencoded::parse(pair.as_bytes()).next().is_none_or(|(key, _)| key != name));
     kept.collect::<Vec<_>>().join("&")
 }
 

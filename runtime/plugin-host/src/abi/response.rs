@@ -27,24 +27,18 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()
 }
 
 fn add_answers(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap(
-        "answer",
-        |mut store: StoreContextMut<'_, Guest>, (status, body): (u16, WasmList<u8>)| {
-            let body = copied(&store, &body, ANSWER_BYTES)?;
-            let status = answer_status(status)?;
-            store.data_mut().exchange()?.response.answer = Some(PreparedAnswer::Body(status, body));
-            Ok(())
-        },
-    )?;
-    linker.func_wrap(
-        "refuse",
-        |mut store: StoreContextMut<'_, Guest>, (status, message): (u16, WasmStr)| {
-            let message: String = message.to_str(&store)?.chars().take(MESSAGE_CHARS).collect();
-            let status = answer_status(status)?;
-            store.data_mut().exchange()?.response.answer = Some(PreparedAnswer::Refusal(status, message));
-            Ok(())
-        },
-    )
+    linker.func_wrap("answer", |mut store: StoreContextMut<'_, Guest>, (status, body): (u16, WasmList<u8>)| {
+        let body = copied(&store, &body, ANSWER_BYTES)?;
+        let status = answer_status(status)?;
+        store.data_mut().exchange()?.response.answer = Some(PreparedAnswer::Body(status, body));
+        Ok(())
+    })?;
+    linker.func_wrap("refuse", |mut store: StoreContextMut<'_, Guest>, (status, message): (u16, WasmStr)| {
+        let message: String = message.to_str(&store)?.chars().take(MESSAGE_CHARS).collect();
+        let status = answer_status(status)?;
+        store.data_mut().exchange()?.response.answer = Some(PreparedAnswer::Refusal(status, message));
+        Ok(())
+    })
 }
 
 fn add_reading(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
@@ -117,12 +111,9 @@ fn add_editing(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
             Ok((edit(store.data_mut(), name, Some(value), EarlyEdit::Set)?,))
         },
     )?;
-    linker.func_wrap(
-        "set-header-number",
-        |mut store: StoreContextMut<'_, Guest>, (name, number): (u32, i64)| {
-            Ok((edit(store.data_mut(), name, Some(fields::from_number(number)), EarlyEdit::Set)?,))
-        },
-    )?;
+    linker.func_wrap("set-header-number", |mut store: StoreContextMut<'_, Guest>, (name, number): (u32, i64)| {
+        Ok((edit(store.data_mut(), name, Some(fields::from_number(number)), EarlyEdit::Set)?,))
+    })?;
     linker.func_wrap("append-header", |mut store: StoreContextMut<'_, Guest>, (name, value): (u32, u32)| {
         let value = store.data().value(value)?.and_then(Value::to_header);
         Ok((edit(store.data_mut(), name, Some(value), EarlyEdit::Append)?,))
@@ -193,4 +184,3 @@ fn answer_status(status: u16) -> wasmtime::Result<StatusCode> {
 /// Of an answer that a plugin gives itself.
 const ANSWER_BYTES: usize = 4 << 20;
 const MESSAGE_CHARS: usize = 1024;
-

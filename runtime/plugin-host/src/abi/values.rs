@@ -5,7 +5,6 @@ use wasmtime::{StoreContext, StoreContextMut, bail};
 use crate::guest::Guest;
 use crate::value::Value;
 
-
 pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
     linker.func_wrap("read", |store: StoreContextMut<'_, Guest>, (value,): (u32,)| {
         Ok((store.data().value(value)?.map_or_else(Bytes::new, Value::to_bytes),))

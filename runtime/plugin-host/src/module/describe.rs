@@ -29,8 +29,9 @@ pub(crate) async fn describe(
     let describe = linked
         .get_typed_func::<(), (abi::Manifest,)>(&mut store, "describe")
         .map_err(|error| format!("is no plugin of this gateway (ABI 0.1): {error:#}"))?;
-    let (manifest,) =
-        call(&mut store, &describe, (), DESCRIBE).await.map_err(|fault| format!("describe failed: {}", fault.detail))?;
+    let (manifest,) = call(&mut store, &describe, (), DESCRIBE)
+        .await
+        .map_err(|fault| format!("describe failed: {}", fault.detail))?;
     checked(manifest)
 }
 

@@ -190,8 +190,11 @@ impl Host {
         match outcome {
             Ok(generation) => {
                 tracing::info!(
-                    module = name.as_str(), generation = generation.number, digest = generation.digest(),
-                    version = generation.manifest.version, "module loaded"
+                    module = name.as_str(),
+                    generation = generation.number,
+                    digest = generation.digest(),
+                    version = generation.manifest.version,
+                    "module loaded"
                 );
                 entry.known.retain(|known| known.strong_count() > 0);
                 entry.known.push(Arc::downgrade(&generation));

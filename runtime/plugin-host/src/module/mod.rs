@@ -15,8 +15,8 @@ use wasmtime::component::InstancePre;
 use crate::abi::{self, HookFlags};
 use crate::guest::Guest;
 
-pub use library::{ModuleReport, ModuleState};
 pub(crate) use library::Library;
+pub use library::{ModuleReport, ModuleState};
 
 /// One build of a module, compiled and described. Instances, uses and chains hold it; when the last
 /// of them lets go, its code is freed.

@@ -16,7 +16,10 @@ pub(crate) enum RequestBody {
     Empty,
     Whole(Option<Bytes>),
     /// The client's, as it comes.
-    Streamed { incoming: Incoming, progress: Rc<Progress> },
+    Streamed {
+        incoming: Incoming,
+        progress: Rc<Progress>,
+    },
     /// What hooks made of the client's.
     Piped(mpsc::Receiver<Result<Frame<Bytes>, BodyError>>),
 }
@@ -86,10 +89,7 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             RequestBody::Empty => Poll::Ready(None),
             RequestBody::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),

@@ -62,10 +62,7 @@ impl ResponseBody {
         ResponseBody { source: Source::Upstream(body), record: Some(record) }
     }
 
-    pub(crate) fn piped(
-        pieces: mpsc::Receiver<Result<Frame<Bytes>, BodyError>>,
-        record: Box<Record>,
-    ) -> ResponseBody {
+    pub(crate) fn piped(pieces: mpsc::Receiver<Result<Frame<Bytes>, BodyError>>, record: Box<Record>) -> ResponseBody {
         ResponseBody { source: Source::Piped(pieces), record: Some(record) }
     }
 }
@@ -102,9 +99,7 @@ impl UpstreamBody {
                 self.finish(pool);
                 Poll::Ready(None)
             }
-            Poll::Pending => {
-                self.idle.poll_waiting(context).map(|()| Some(Err(BodyError(ErrorKind::UpstreamTimeout))))
-            }
+            Poll::Pending => self.idle.poll_waiting(context).map(|()| Some(Err(BodyError(ErrorKind::UpstreamTimeout)))),
         }
     }
 
@@ -123,10 +118,7 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Some(record) = &mut this.record else { return Poll::Ready(None) };
         let polled = match &mut this.source {

@@ -6,7 +6,7 @@ use tollgate_store::FileStore;
 
 use super::Invalid;
 use crate::cli::ConfigArgs;
-use crate::config::NodeConfig;
+use crate::config::{NodeConfig, environment};
 use crate::reconciler::settings_report;
 
 /// Checks what `run` would check before it serves. Modules that are missing are told, not refused:
@@ -14,7 +14,7 @@ use crate::reconciler::settings_report;
 #[allow(clippy::print_stdout, reason = "the verb's output")]
 pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
-    let loaded = FileStore::open(&config.store).read(None, |name| std::env::var(name).ok()).map_err(Invalid)?;
+    let loaded = FileStore::open(&config.store).read(None, environment).map_err(Invalid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let prepared = runtime.block_on(async {
         let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;

@@ -50,7 +50,10 @@ impl Decode for PluginsTable {
         let (instance_wait, compile_time) = (time("instance_wait"), time("compile_time"));
         let memory = fields.maybe::<ByteSize>("memory").map(|size| size.0);
         if memory.is_some_and(|bytes| !(1 << 20..=1 << 30).contains(&bytes)) {
-            fields.refuse("memory", Complaint::new("an instance's memory is between 1MiB and 1GiB", "the default is 16MiB"));
+            fields.refuse(
+                "memory",
+                Complaint::new("an instance's memory is between 1MiB and 1GiB", "the default is 16MiB"),
+            );
         }
         let instances = fields.maybe::<u64>("instances");
         if instances.is_some_and(|n| !(1..=100_000).contains(&n)) {

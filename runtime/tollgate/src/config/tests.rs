@@ -1,7 +1,8 @@
 use super::*;
 
 fn read(text: &str) -> Result<Raw, String> {
-    let document = Document::parse(Path::new("tollgate.toml"), text.to_owned()).map_err(|report| report.render_plain())?;
+    let document =
+        Document::parse(Path::new("tollgate.toml"), text.to_owned()).map_err(|report| report.render_plain())?;
     document.read(decode::whole::<Raw>).map_err(|report| report.render_plain())
 }
 
