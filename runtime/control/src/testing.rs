@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tollgate_model::ConfigSet;
 
 use crate::node::{
-    ConfigurationStatus, DegradedRoute, EntityCounts, Failure, Histogram, ModuleCounts, ModuleState, ModuleView,
+    ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram, ModuleCounts, ModuleState, ModuleView,
     NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
 };
 use crate::{NodeView, Timestamp};
@@ -76,7 +76,7 @@ impl FakeNode {
                 last_error: Some(failure),
             },
             counts: EntityCounts::of(&set),
-            degraded_routes: vec![DegradedRoute { route: "old".to_owned(), reason: "no module".to_owned() }],
+            degraded_places: vec![DegradedPlace { place: "route old".to_owned(), reason: "no module".to_owned() }],
             modules: ModuleCounts::of(&modules),
         };
         let plugins = set.plugins.keys().map(|name| ready(name.as_str())).collect();

@@ -109,7 +109,10 @@ impl Worker {
         };
         if let Err(fault) = outcome {
             self.batches.dropped.set(self.batches.dropped.get() + count);
-            let error = self.counted(fault.of(&batch.plugin));
+            let error = self.counted(fault, &batch.plugin);
+            if !error.loud {
+                return;
+            }
             tracing::warn!(
                 plugin = error.plugin,
                 kind = error.kind.label(),

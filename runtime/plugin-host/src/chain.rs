@@ -243,6 +243,9 @@ fn settled(plugin: &PluginUse, outcome: Result<Action, HookError>, exchange: &mu
             Outcome::Respond
         }
         Err(error) if plugin.fails_open() => {
+            if !error.loud {
+                return Outcome::Continue;
+            }
             tracing::warn!(
                 plugin = plugin.name(),
                 kind = error.kind.label(),

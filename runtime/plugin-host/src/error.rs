@@ -8,6 +8,8 @@ pub struct HookError {
     pub plugin: String,
     /// For the log, never for the client.
     pub detail: String,
+    /// Worth a line in the log: the module's share of this second is not used up.
+    pub loud: bool,
 }
 
 /// Kinds of hook failures; each is one metric label.

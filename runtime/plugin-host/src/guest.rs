@@ -69,7 +69,7 @@ impl Guest {
             rules: Slab::new(),
             sinks: Slab::new(),
             memory: MemoryLimit { limit: memory, size: 0, refused: false },
-            ticks_left: 0,
+            ticks_left: START_TICKS,
         }
     }
 
@@ -177,6 +177,8 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
+/// Processor time for making an instance: its start functions run before any call sets its own.
+const START_TICKS: u64 = 50;
 /// Handles that a guest may hold in one hook.
 const VALUES: usize = 4096;
 const TABLE_ELEMENTS: usize = 4096;

@@ -16,7 +16,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::abi::{self, Action, ConfigProblem, LogRecord};
 use crate::config::HookLimits;
 use crate::engine::TICK;
-use crate::error::{CpuExceeded, HookErrorKind};
+use crate::error::{CpuExceeded, HookError, HookErrorKind};
 use crate::exchange::Exchange;
 use crate::guest::{Guest, Phase};
 use crate::host::Services;
@@ -175,7 +175,8 @@ pub(crate) fn bounded_store(engine: &wasmtime::Engine, guest: Guest) -> Store<Gu
             return Err(CpuExceeded.into());
         }
         guest.ticks_left -= 1;
-        Ok(UpdateDeadline::Yield(1))
+        // tokio's own yield: the worker looks at its sockets before it comes back here.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     store
 }
@@ -243,8 +244,9 @@ impl Fault {
         Fault { kind: HookErrorKind::Trap, detail }
     }
 
-    pub(crate) fn of(self, plugin: &PluginUse) -> crate::error::HookError {
-        crate::error::HookError { kind: self.kind, plugin: plugin.name().to_owned(), detail: self.detail }
+    pub(crate) fn of(self, plugin: &PluginUse, second: u64) -> HookError {
+        let loud = plugin.module().may_log_fault(second);
+        HookError { kind: self.kind, plugin: plugin.name().to_owned(), detail: self.detail, loud }
     }
 }
 
@@ -263,7 +265,8 @@ fn fault(error: &wasmtime::Error, memory_refused: bool) -> Fault {
     } else {
         HookErrorKind::Trap
     };
-    let mut detail = format!("{error:#}");
+    tracing::debug!(error = %format!("{error:#}"), "guest failed");
+    let mut detail = error.root_cause().to_string();
     if let Some((end, _)) = detail.char_indices().nth(DETAIL_CHARS) {
         detail.truncate(end);
     }
@@ -280,4 +283,4 @@ fn instantiation(error: &wasmtime::Error) -> Fault {
 const HOSTCALL_BYTES: usize = 32 << 20;
 const CONFIGURE: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(5) };
 const RELEASE: HookLimits = HookLimits { cpu: Duration::from_millis(50), wall: Duration::from_secs(1) };
-const DETAIL_CHARS: usize = 2000;
+const DETAIL_CHARS: usize = 500;

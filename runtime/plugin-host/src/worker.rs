@@ -12,7 +12,7 @@ use crate::batch::Batches;
 use crate::error::{HookError, HookErrorKind};
 use crate::exchange::Exchange;
 use crate::host::Host;
-use crate::instance::Hook;
+use crate::instance::{Fault, Hook};
 use crate::plugin::PluginUse;
 use crate::pool::{Bounds, Pool};
 
@@ -71,7 +71,7 @@ impl Worker {
         let pool = self.pool(plugin);
         let mut lease = match pool.lease(plugin).await {
             Ok(lease) => lease,
-            Err(fault) => return (exchange, Err(self.counted(fault.of(plugin)))),
+            Err(fault) => return (exchange, Err(self.counted(fault, plugin))),
         };
         let (exchange, outcome) = lease.instance().hook(plugin, hook, exchange).await;
         let exchange = exchange.expect("the slot was filled for this hook and only its end empties it");
@@ -80,7 +80,7 @@ impl Worker {
                 lease.give_back(plugin);
                 (exchange, Ok(action))
             }
-            Err(fault) => (exchange, Err(self.counted(fault.of(plugin)))),
+            Err(fault) => (exchange, Err(self.counted(fault, plugin))),
         }
     }
 
@@ -102,7 +102,8 @@ impl Worker {
         pool
     }
 
-    pub(crate) fn counted(&self, error: HookError) -> HookError {
+    pub(crate) fn counted(&self, fault: Fault, plugin: &PluginUse) -> HookError {
+        let error = fault.of(plugin, self.host.services.now_seconds());
         let index = HookErrorKind::ALL.iter().position(|&kind| kind == error.kind).unwrap_or(0);
         let counter = &self.faults[index];
         counter.set(counter.get() + 1);

@@ -33,8 +33,9 @@ pub(crate) async fn serve(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(worker.config.idle)
-        .max_buf_size(worker.config.head_size)
-        .max_headers(worker.config.header_count)
+        // Beyond these hyper answers by itself, without a word; up to them we can say what is wrong.
+        .max_buf_size(worker.config.head_size.saturating_mul(2))
+        .max_headers(worker.config.header_count.saturating_mul(2))
         .serve_connection(TokioIo::new(stream), requests)
         .with_upgrades();
     let mut connection = pin!(connection);

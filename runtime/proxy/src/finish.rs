@@ -78,12 +78,10 @@ pub(crate) async fn forwarded(
 
 /// What a failed hook means for its request.
 pub(crate) fn plugin_error(error: &HookError) -> ErrorKind {
-    tracing::warn!(
-        plugin = error.plugin,
-        kind = error.kind.label(),
-        detail = error.detail,
-        "hook failed, request refused"
-    );
+    if error.loud {
+        let (plugin, kind) = (&error.plugin, error.kind.label());
+        tracing::warn!(plugin, kind, detail = error.detail, "hook failed, request refused");
+    }
     match error.kind {
         HookErrorKind::Exhausted => ErrorKind::PluginBusy,
         _ => ErrorKind::PluginFailed,

@@ -70,9 +70,10 @@ fn checked(parts: &request::Parts, config: &ProxyConfig) -> Result<(Authority, U
     if parts.method == Method::CONNECT {
         return Err(ErrorKind::MethodNotAllowed);
     }
-    if parts.headers.len() > config.header_count {
+    if parts.headers.len() > config.header_count || head_size(&parts.headers) > config.head_size {
         return Err(ErrorKind::HeadTooLarge);
     }
+    framing(&parts.headers)?;
     let target_size = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target_size > config.target_size {
         return Err(ErrorKind::TargetTooLong);
@@ -84,6 +85,25 @@ fn checked(parts: &request::Parts, config: &ProxyConfig) -> Result<(Authority, U
     }
     let authority = authority(parts)?;
     Ok((authority, normal_target(&parts.uri)?))
+}
+
+/// As on the wire, line ends included.
+fn head_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
+}
+
+/// Exactly one way to tell where the body ends (RFC 9112, 6.3): anything else is read differently
+/// by somebody.
+fn framing(headers: &HeaderMap) -> Result<(), ErrorKind> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(ErrorKind::BadRequest("the request's Transfer-Encoding is not exactly chunked"));
+    }
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(ErrorKind::BadRequest("the request has both Content-Length and Transfer-Encoding"));
+    }
+    Ok(())
 }
 
 /// The host asked for: of an absolute target, otherwise of the one Host field (RFC 9112, 3.2).

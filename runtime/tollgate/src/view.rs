@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tollgate_control::node::{
-    ConfigurationStatus, DegradedRoute, EntityCounts, Failure, Histogram, ModuleCounts, ModuleState, ModuleView,
+    ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram, ModuleCounts, ModuleState, ModuleView,
     NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
 };
 use tollgate_control::{NodeView, Timestamp};
@@ -59,10 +59,10 @@ impl NodeView for View {
                 last_error: serving.last_error.map(failure),
             },
             counts: EntityCounts::of(&serving.set),
-            degraded_routes: serving
+            degraded_places: serving
                 .degraded
                 .into_iter()
-                .map(|(place, reason)| DegradedRoute { route: place, reason })
+                .map(|(place, reason)| DegradedPlace { place, reason })
                 .collect(),
             modules: ModuleCounts::of(&self.modules()),
         }

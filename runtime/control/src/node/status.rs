@@ -22,8 +22,8 @@ pub struct NodeStatus {
     pub workers: usize,
     pub configuration: ConfigurationStatus,
     pub counts: EntityCounts,
-    /// Routes that answer 503 on this node.
-    pub degraded_routes: Vec<DegradedRoute>,
+    /// Routes and consumers that answer 503 on this node.
+    pub degraded_places: Vec<DegradedPlace>,
     pub modules: ModuleCounts,
 }
 
@@ -82,8 +82,9 @@ impl EntityCounts {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct DegradedRoute {
-    pub route: String,
+pub struct DegradedPlace {
+    /// `route orders`, `consumer demo`.
+    pub place: String,
     pub reason: String,
 }
 

@@ -47,7 +47,7 @@ fn the_status_tells_what_serves() {
     assert_eq!(status["phase"], "serving");
     assert_eq!(status["configuration"]["source"], "file:gateway.toml");
     assert_eq!(status["configuration"]["generation"], 4);
-    assert_eq!(status["degraded_routes"], json!([{ "route": "old", "reason": "no module" }]));
+    assert_eq!(status["degraded_places"], json!([{ "place": "route old", "reason": "no module" }]));
     let modules = json!({ "serving": 1, "stale": 1, "removed": 0, "broken": 0, "generations_alive": 4 });
     assert_eq!(status["modules"], modules);
 }
@@ -93,7 +93,7 @@ fn metrics_are_well_formed_and_complete() {
         ("tollgate_module_generations_alive", 4.0),
         ("tollgate_limiter_counters", 6.0),
         ("tollgate_routes", 1.0),
-        ("tollgate_degraded_routes", 1.0),
+        ("tollgate_degraded_places", 1.0),
         ("tollgate_build_info{version=\"0.1.0\"}", 1.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}\n{}", answer.body);

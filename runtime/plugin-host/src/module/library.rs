@@ -244,6 +244,7 @@ impl Host {
             schema,
             loaded_at: SystemTime::now(),
             log_window: LogWindow::default(),
+            fault_window: LogWindow::default(),
         }))
     }
 }

@@ -31,6 +31,7 @@ pub struct ModuleGeneration {
     schema: jsonschema::Validator,
     loaded_at: SystemTime,
     log_window: LogWindow,
+    fault_window: LogWindow,
 }
 
 /// What a module says of itself.
@@ -93,7 +94,12 @@ impl ModuleGeneration {
 
     /// Counts a line for the gateway's log; false when this second's share is used up.
     pub(crate) fn may_log(&self, second: u64) -> bool {
-        self.log_window.admit(second)
+        self.log_window.admit(second, LOG_LINES)
+    }
+
+    /// As [`Self::may_log`], for the lines that the gateway writes about its faults.
+    pub(crate) fn may_log_fault(&self, second: u64) -> bool {
+        self.fault_window.admit(second, FAULT_LINES)
     }
 }
 
@@ -141,10 +147,10 @@ impl abi::Capability {
 struct LogWindow(AtomicU64);
 
 impl LogWindow {
-    fn admit(&self, second: u64) -> bool {
+    fn admit(&self, second: u64, most: u64) -> bool {
         let admitted = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             let (window, count) = (word >> 16, word & 0xffff);
-            match (window == second & 0xffff_ffff_ffff, count < LOG_LINES) {
+            match (window == second & 0xffff_ffff_ffff, count < most) {
                 (true, true) => Some(word + 1),
                 (true, false) => None,
                 (false, _) => Some((second << 16) | 1),
@@ -156,6 +162,8 @@ impl LogWindow {
 
 /// Log lines of one module in a second.
 const LOG_LINES: u64 = 100;
+/// Lines about the faults of one module in a second.
+const FAULT_LINES: u64 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -164,8 +172,8 @@ mod tests {
     #[test]
     fn a_module_logs_so_many_lines_a_second() {
         let window = LogWindow::default();
-        assert_eq!((0..1000).filter(|_| window.admit(7)).count() as u64, LOG_LINES);
-        assert!(window.admit(8));
+        assert_eq!((0..1000).filter(|_| window.admit(7, LOG_LINES)).count() as u64, LOG_LINES);
+        assert!(window.admit(8, LOG_LINES));
     }
 
     #[test]
