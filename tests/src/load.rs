@@ -146,6 +146,7 @@ async fn drive(plan: Arc<Plan>) -> Tally {
                 Err(error) => {
                     tally.requests += 1;
                     tally.complain(error);
+                    // tidy: sleep because this paces the load
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
                 }
@@ -159,6 +160,7 @@ async fn drive(plan: Arc<Plan>) -> Tally {
         if let Err(complaint) = answer.and_then(|reply| (plan.check)(&reply)) {
             tally.complain(complaint);
         }
+        // tidy: sleep because this paces the load
         tokio::time::sleep(plan.pause).await;
         if open.alive().await {
             connection = Some(open);

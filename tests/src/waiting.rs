@@ -10,6 +10,7 @@ pub async fn eventually<T, E: Display>(timeout: Duration, mut attempt: impl Asyn
             Err(complaint) => complaint,
         };
         assert!(started.elapsed() < timeout, "not within {timeout:?}: {complaint}");
+        // tidy: sleep because this is the poll
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -239,6 +239,7 @@ fn time_moves_only_when_told() {
         let before = crate::clock::monotonic();
         assert_ne!(random::number(), random::number());
         assert_eq!(crate::clock::now(), Duration::from_secs(100));
+        // tidy: sleep because the hook under test is the waiting call itself
         crate::clock::sleep(Duration::from_secs(3));
         assert_eq!(crate::clock::monotonic() - before, Duration::from_secs(3));
         Action::Continue

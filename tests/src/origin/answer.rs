@@ -40,6 +40,7 @@ pub(super) async fn answer(mut request: Request<Incoming>, records: &Arc<Records
         read_body(&mut seen, request.into_body()).await;
         let json = serde_json::to_vec(&seen).expect("texts and numbers are JSON");
         records.remember(seen);
+        // tidy: sleep because a slow upstream is what is asked for
         tokio::time::sleep(behaviour.delay).await;
         let mut response = Response::new(body_of(&behaviour, json.into()));
         response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
@@ -121,6 +122,7 @@ fn body_of(behaviour: &Behaviour, usual: Bytes) -> Body {
         // What came before a cut has to be on its way: hyper drops what it has not flushed.
         let pause = if frame.is_err() { gap.max(FLUSHED) } else { gap };
         if number > 0 && !pause.is_zero() {
+            // tidy: sleep because a slow upstream is what is asked for
             tokio::time::sleep(pause).await;
         }
         frame

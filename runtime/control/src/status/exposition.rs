@@ -57,7 +57,11 @@ impl Collector for NodeStatus {
         let failed = u64::from(configuration.last_error.is_some());
         page.gauge("config_last_error", "1 if the newest configuration was refused", failed)?;
         page.gauge("routes", "Routes of the configuration", self.counts.routes as u64)?;
-        page.gauge("degraded_places", "Routes and consumers that answer 503 on this node", self.degraded_places.len() as u64)?;
+        page.gauge(
+            "degraded_places",
+            "Routes and consumers that answer 503 on this node",
+            self.degraded_places.len() as u64,
+        )?;
         let modules = [
             ("serving", self.modules.serving as u64),
             ("stale", self.modules.stale as u64),

@@ -189,6 +189,7 @@ async fn changes_before_the_wait_are_kept_and_become_one() {
     write(&path, "2");
     tokio::time::timeout(PATIENCE, async {
         while *watch.looks.borrow() == before {
+            // tidy: sleep because this is the poll
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })
