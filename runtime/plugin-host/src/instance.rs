@@ -175,8 +175,9 @@ pub(crate) fn bounded_store(engine: &wasmtime::Engine, guest: Guest) -> Store<Gu
             return Err(CpuExceeded.into());
         }
         guest.ticks_left -= 1;
-        // tokio's own yield: the worker looks at its sockets before it comes back here.
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        // A pause, not a bare yield: a request takes several turns of the worker (client, upstream,
+        // client), and each of them would wait for a whole tick of this guest.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(PAUSE))))
     });
     store
 }
@@ -279,6 +280,8 @@ fn instantiation(error: &wasmtime::Error) -> Fault {
     Fault { kind, detail: format!("no instance could be made: {error:#}") }
 }
 
+/// What a guest that used up a tick leaves to the worker's other requests.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Most that a guest may pass in one host call.
 const HOSTCALL_BYTES: usize = 32 << 20;
 const CONFIGURE: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(5) };

@@ -224,6 +224,17 @@ impl ChainCache {
     }
 }
 
+/// Services that this version can't reach as they are written, and why. A service that asks for TLS
+/// must not be spoken to in plain text.
+pub fn unsupported(set: &ConfigSet) -> Vec<(Name, &'static str)> {
+    let asks_for_tls = |service: &&Arc<Service>| {
+        let (Destination::Host { scheme, .. } | Destination::Upstream { scheme, .. }) = &service.destination;
+        *scheme == Scheme::Https
+    };
+    let refused = set.services.values().filter(asks_for_tls);
+    refused.map(|service| (service.name.clone(), "TLS to upstreams is not supported yet; use http")).collect()
+}
+
 /// `base` put in front of a target's path.
 pub(crate) fn prefixed(base: &str, target: &PathAndQuery) -> Option<PathAndQuery> {
     if base.is_empty() {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tollgate_model::decode::Place;
 use tollgate_model::{ConfigSet, Problem, Problems};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
 use tollgate_proxy::{Builder, Snapshot, WorkerHandle};
@@ -156,6 +157,7 @@ impl Reconciler {
 
     async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {
         let Loaded { set, digest, document } = loaded;
+        supported(&document, &set)?;
         match self.host.prepare(&set, &self.applied.prepared).await {
             Ok(prepared) => Ok(Candidate { set, prepared, digest: Some(digest) }),
             Err(problems) => Err(settings_report(&document, &problems)),
@@ -186,25 +188,37 @@ impl Reconciler {
 
 /// Settings that a module refused, where they stand in the file.
 pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> ConfigReport {
-    let entries = document.tree().get("plugins").and_then(|plugins| plugins.as_array());
-    let index = |name: &str| {
-        let entries = entries.map_or(&[][..], Vec::as_slice);
-        entries.iter().position(|entry| entry.get("name").and_then(|entry| entry.as_str()) == Some(name))
-    };
     let located = problems.iter().map(|problem| {
-        let path = match (index(problem.plugin.as_str()), problem.path.as_str()) {
-            (Some(index), "") => format!("plugins[{index}]"),
-            (Some(index), path) => format!("plugins[{index}].{path}"),
-            (None, _) => String::new(),
-        };
-        let mut complaint = Problem::new(
-            &tollgate_model::decode::Place::Root,
-            format!("plugin `{}`: {}", problem.plugin, problem.message),
-        );
-        complaint.path = path;
-        complaint
+        let message = format!("plugin `{}`: {}", problem.plugin, problem.message);
+        located(document, "plugins", problem.plugin.as_str(), &problem.path, message)
     });
     document.report(&Problems(located.collect()))
+}
+
+/// Refuses what the data plane of this version can't do.
+pub fn supported(document: &Document, set: &ConfigSet) -> Result<(), ConfigReport> {
+    let unsupported = tollgate_proxy::unsupported(set);
+    if unsupported.is_empty() {
+        return Ok(());
+    }
+    let located = unsupported.into_iter().map(|(service, reason)| {
+        located(document, "services", service.as_str(), "", format!("service `{service}`: {reason}"))
+    });
+    Err(document.report(&Problems(located.collect())))
+}
+
+/// A problem of one entity of a list, at `path` below its table.
+fn located(document: &Document, list: &str, name: &str, path: &str, message: String) -> Problem {
+    let entries = document.tree().get(list).and_then(|entries| entries.as_array());
+    let named = |entry: &serde_json::Value| entry.get("name").and_then(|entry| entry.as_str()) == Some(name);
+    let mut problem = Problem::new(&Place::Root, message);
+    if let Some(index) = entries.and_then(|entries| entries.iter().position(named)) {
+        problem.path = match path {
+            "" => format!("{list}[{index}]"),
+            path => format!("{list}[{index}].{path}"),
+        };
+    }
+    problem
 }
 
 fn hex(bytes: &[u8]) -> String {

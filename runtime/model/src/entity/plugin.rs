@@ -34,7 +34,7 @@ pub enum Isolation {
     /// Instances serve one hook after another.
     #[default]
     Shared,
-    /// A fresh instance for each request.
+    /// A fresh instance for each call of a hook: nothing of one request can reach another.
     Request,
 }
 

@@ -1,24 +1,38 @@
 //! Compiles modules on a thread of its own, with a limit on the time anybody waits for it.
 
-use std::sync::Arc;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::cache::CodeCache;
 use super::form;
 
-/// Compiles one module at a time, at low priority: traffic comes first.
-#[derive(Clone, Debug)]
+/// Compiles one module at a time, at low priority: traffic comes first. One thread for all, so that
+/// the memory of one compilation serves the next.
+#[derive(Debug)]
 pub(crate) struct Compiler {
-    turn: Arc<Semaphore>,
+    queue: mpsc::Sender<Job>,
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 impl Compiler {
-    pub(crate) fn new() -> Compiler {
-        Compiler { turn: Arc::new(Semaphore::new(1)) }
+    /// Starts the thread; it ends with the compiler.
+    pub(crate) fn start() -> io::Result<Compiler> {
+        let (queue, jobs) = mpsc::channel::<Job>();
+        let work = move || {
+            lower_priority();
+            while let Ok(job) = jobs.recv() {
+                job();
+            }
+        };
+        std::thread::Builder::new().name("compile".into()).spawn(work)?;
+        Ok(Compiler { queue })
     }
 
     /// The component of a `.wasm`, from the cache or compiled.
@@ -30,27 +44,26 @@ impl Compiler {
         bytes: Vec<u8>,
         patience: Duration,
     ) -> Result<Component, String> {
-        // A compilation that nobody waits for any more keeps its turn until it ends: they never
-        // run side by side.
-        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|error| error.to_string())?;
         let (done, compiled) = oneshot::channel();
         let (engine, cache) = (engine.clone(), cache.clone());
-        let work = move || {
-            lower_priority();
+        let job = move || {
+            // Nobody waits any more: the next one's turn.
+            if done.is_closed() {
+                return;
+            }
             let outcome = match cache.load(&engine, &digest) {
                 Some(component) => Ok(component),
-                None => compile(&engine, &bytes).inspect(|component| cache.store(&digest, component)),
+                // A bug of the compiler must not end the thread.
+                None => catch_unwind(AssertUnwindSafe(|| compile(&engine, &bytes)))
+                    .unwrap_or_else(|_| Err("makes the compiler panic".into()))
+                    .inspect(|component| cache.store(&digest, component)),
             };
-            drop(turn);
             let _ = done.send(outcome);
         };
-        std::thread::Builder::new()
-            .name("compile".into())
-            .spawn(work)
-            .map_err(|error| format!("no thread to compile it: {error}"))?;
+        self.queue.send(Box::new(job)).map_err(|_| "can't be compiled: the compiler's thread has ended".to_owned())?;
         match tokio::time::timeout(patience, compiled).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err("the compiler panicked".into()),
+            Ok(Err(_)) => Err("can't be compiled: the compiler's thread has ended".into()),
             Err(_) => Err(format!("is not compiled after {patience:?}")),
         }
     }

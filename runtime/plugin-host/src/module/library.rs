@@ -81,8 +81,8 @@ pub enum ModuleState {
 }
 
 impl Library {
-    pub(crate) fn new() -> Library {
-        Library { modules: Mutex::default(), compiler: Compiler::new() }
+    pub(crate) fn start() -> std::io::Result<Library> {
+        Ok(Library { modules: Mutex::default(), compiler: Compiler::start()? })
     }
 
     /// What new snapshots should be built with.

@@ -23,7 +23,9 @@ impl LogConfig {
         let filter = EnvFilter::builder()
             .with_default_directive(self.level.into())
             .with_env_var("TOLLGATE_LOG")
-            .from_env_lossy();
+            .from_env_lossy()
+            // It tells of every watch that is gone with its file: that is how files are replaced.
+            .add_directive(WATCHER_LEVEL.parse().expect("a valid directive"));
         let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.json {
             true => subscriber.json().init(),
@@ -31,6 +33,8 @@ impl LogConfig {
         }
     }
 }
+
+const WATCHER_LEVEL: &str = "notify=warn";
 
 impl Decode for LogConfig {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<LogConfig> {
