@@ -27,7 +27,7 @@ async fn sizes(gateway: &Gateway) -> (u64, usize) {
     let until = Instant::now() + Duration::from_millis(1500);
     while Instant::now() < until {
         gateway.get("/").await;
-        lowest = (lowest.0.min(gateway.memory().pss), lowest.1.min(gateway.descriptors()));
+        lowest = (lowest.0.min(gateway.memory().own), lowest.1.min(gateway.descriptors()));
     }
     lowest
 }

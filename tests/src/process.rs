@@ -21,8 +21,8 @@ pub struct Process {
 pub struct Memory {
     /// Resident.
     pub rss: u64,
-    /// Resident, shared pages by their share.
-    pub pss: u64,
+    /// Of that, anonymous: what nobody else shares, the program's text apart.
+    pub own: u64,
 }
 
 impl Process {
@@ -62,9 +62,11 @@ impl Process {
         let kilobytes = |name: &str| {
             let line = rollup.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-            number.and_then(|number| number.trim().parse::<u64>().ok()).expect("smaps_rollup has Rss and Pss in kB")
+            number
+                .and_then(|number| number.trim().parse::<u64>().ok())
+                .expect("smaps_rollup has Rss and Anonymous in kB")
         };
-        Memory { rss: kilobytes("Rss") << 10, pss: kilobytes("Pss") << 10 }
+        Memory { rss: kilobytes("Rss") << 10, own: kilobytes("Anonymous") << 10 }
     }
 
     /// Open file descriptors.

@@ -88,7 +88,12 @@ pub(crate) fn pipe_request(
     let (pieces, piped) = mpsc::channel(PIECES);
     tokio::task::spawn_local(async move {
         loop {
-            let (mut data, trailers, end) = match progress.note(incoming.frame().await) {
+            let next = tokio::select! {
+                biased;
+                () = pieces.closed() => return,
+                next = incoming.frame() => next,
+            };
+            let (mut data, trailers, end) = match progress.note(next) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => (data, None, false),
                     Err(trailers) => (Bytes::new(), Some(trailers), true),
@@ -100,7 +105,7 @@ pub(crate) fn pipe_request(
                 None => (Bytes::new(), None, true),
             };
             for run in &runs {
-                let exchange = seat.take().await;
+                let Some(exchange) = seat.take().await else { return };
                 let (exchange, outcome, left) = worker.plugins.on_request_body(run, exchange, data, end).await;
                 seat.put(exchange);
                 data = left;
@@ -128,7 +133,11 @@ pub(crate) fn pipe_response(
     let (pieces, piped) = mpsc::channel(PIECES);
     tokio::task::spawn_local(async move {
         loop {
-            let next = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)).await;
+            let next = tokio::select! {
+                biased;
+                () = pieces.closed() => return,
+                next = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)) => next,
+            };
             let (mut data, trailers, end) = match next {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => (data, None, false),
@@ -141,7 +150,7 @@ pub(crate) fn pipe_response(
                 None => (Bytes::new(), None, true),
             };
             for run in &runs {
-                let exchange = seat.take().await;
+                let Some(exchange) = seat.take().await else { return };
                 let (exchange, outcome, left) = worker.plugins.on_response_body(run, exchange, data, end).await;
                 seat.put(exchange);
                 data = left;
@@ -171,7 +180,13 @@ pub(crate) fn replay(
                 return;
             }
         }
-        while let Some(frame) = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)).await {
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = pieces.closed() => return,
+                next = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)) => next,
+            };
+            let Some(frame) = next else { return };
             let broken = frame.is_err();
             if pieces.send(frame).await.is_err() || broken {
                 return;
@@ -196,3 +211,29 @@ async fn passed_on(
 
 /// Pieces between a hook and the connection.
 const PIECES: usize = 4;
+
+/// Reads what is left of a small body, so that its connection can be kept after an early answer.
+/// False when it can't: there is more, it comes slowly, or the client waits to be asked for it.
+pub(crate) async fn discard(mut incoming: Incoming, expects_continue: bool) -> bool {
+    if http_body::Body::is_end_stream(&incoming) {
+        return true;
+    }
+    if expects_continue {
+        return false;
+    }
+    let all = async {
+        let mut size = 0;
+        while let Some(Ok(frame)) = incoming.frame().await {
+            size += frame.data_ref().map_or(0, Bytes::len);
+            if size > DISCARDED {
+                return false;
+            }
+        }
+        http_body::Body::is_end_stream(&incoming)
+    };
+    within(DISCARD_TIME, all).await.unwrap_or(false)
+}
+
+/// Of an unwanted body: read for so long, up to so much.
+const DISCARD_TIME: std::time::Duration = std::time::Duration::from_millis(200);
+const DISCARDED: usize = 256 << 10;

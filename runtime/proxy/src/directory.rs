@@ -37,8 +37,16 @@ impl ConsumerDirectory {
             _ => Arc::new(People::build(set, pepper)),
         };
         let with_chain = set.consumers.values().filter(|consumer| !consumer.chain.is_empty());
-        let chains = with_chain
-            .map(|consumer| (consumer.name.shared(), CompiledChain::compile(&set.consumer_chain(consumer), prepared)));
+        let chains = with_chain.map(|consumer| {
+            let name = consumer.name.shared();
+            let old = previous.and_then(|(directory, _)| directory.chains.get(&name));
+            // The same chain keeps its identity: requests on their way hold it weakly.
+            let chain = match (CompiledChain::compile(&set.consumer_chain(consumer), prepared), old) {
+                (Ok(new), Some(Ok(old))) if *new == **old => Ok(Arc::clone(old)),
+                (chain, _) => chain,
+            };
+            (name, chain)
+        });
         ConsumerDirectory { people, chains: chains.collect() }
     }
 

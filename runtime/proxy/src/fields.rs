@@ -1,10 +1,10 @@
 //! Fields that a proxy takes away and adds (RFC 9110, 7.6).
 
-use std::net::SocketAddr;
-
-use http::header::{self, Entry};
+use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use tollgate_plugin_host::Identity;
+
+use crate::intake::Ends;
 
 /// Whether the message asks for another protocol on its connection, and for which.
 pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
@@ -27,15 +27,54 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Leaves one way to tell where a response's body ends. `exact` is its length, where it is known.
+pub(crate) fn one_length(headers: &mut HeaderMap, exact: Option<u64>) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+        return;
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let plain = lengths.next().is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
+    if plain && lengths.next().is_none() {
+        return;
+    }
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(exact) = exact {
+        headers.insert(header::CONTENT_LENGTH, exact.into());
+    }
+}
+
 /// Whether the sender takes trailers (`TE: trailers`), the one option that may be passed on.
 pub(crate) fn accepts_trailers(headers: &HeaderMap) -> bool {
     let options = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
     options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Takes away what only the gateway may say of consumers.
-pub(crate) fn remove_forged(headers: &mut HeaderMap) {
+/// Takes away what belongs to the client's own connection; `TE: trailers` may be passed on.
+pub(crate) fn remove_clients_hop(headers: &mut HeaderMap) {
+    let trailers = accepts_trailers(headers);
+    remove_hop_by_hop(headers);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Takes away what only the gateway may say of consumers and, unless the peer is trusted, of the
+/// way a request came. Names with `_` for `-` count as the same: many servers read them so.
+pub(crate) fn remove_forged(headers: &mut HeaderMap, trusted: bool) {
     for name in &CONSUMER {
+        headers.remove(name);
+    }
+    if !trusted {
+        headers.remove(header::FORWARDED);
+        headers.remove("x-real-ip");
+    }
+    let imitates = |name: &HeaderName| {
+        name.as_str().contains('_')
+            && HeaderName::try_from(name.as_str().replace('_', "-"))
+                .is_ok_and(|meant| CONSUMER.contains(&meant) || FORWARDED.contains(&meant))
+    };
+    while let Some(name) = headers.keys().find(|name| imitates(name)).cloned() {
         headers.remove(name);
     }
 }
@@ -48,43 +87,27 @@ pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>
     }
 }
 
-/// How the client reached the gateway.
-pub(crate) struct Forwarding<'a> {
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
-    pub(crate) scheme: &'static str,
-    pub(crate) host: &'a HeaderValue,
-    /// The peer is a proxy whose own word is kept.
-    pub(crate) trusted: bool,
-}
-
 /// `X-Forwarded-*`: added to what a trusted proxy said, put in place of what anybody else did.
-pub(crate) fn forwarded(headers: &mut HeaderMap, forwarding: &Forwarding<'_>) {
-    let peer = forwarding.peer.ip().to_string();
-    let before = match (forwarding.trusted, headers.get(&X_FORWARDED_FOR)) {
+pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static str, host: &HeaderValue) {
+    let before = match (ends.trusted, headers.get(&X_FORWARDED_FOR)) {
         (true, Some(_)) => joined(headers, &X_FORWARDED_FOR),
         _ => None,
     };
-    let chain = match before {
-        Some(before) => format!("{before}, {peer}"),
-        None => peer,
-    };
-    if let Ok(chain) = HeaderValue::from_maybe_shared(bytes::Bytes::from(chain)) {
-        headers.insert(X_FORWARDED_FOR, chain);
-    }
+    let chain = before.and_then(|before| {
+        let peer = ends.peer_text.to_str().ok()?;
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(format!("{before}, {peer}"))).ok()
+    });
+    headers.insert(X_FORWARDED_FOR, chain.unwrap_or_else(|| ends.peer_text.clone()));
     let mut say = |name: HeaderName, value: HeaderValue| {
-        if forwarding.trusted
-            && let Entry::Occupied(_) = headers.entry(&name)
-        {
-            return;
+        if !ends.trusted || !headers.contains_key(&name) {
+            headers.insert(name, value);
         }
-        headers.insert(name, value);
     };
-    say(X_FORWARDED_PROTO, HeaderValue::from_static(forwarding.scheme));
-    if !forwarding.host.is_empty() {
-        say(X_FORWARDED_HOST, forwarding.host.clone());
+    say(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    if !host.is_empty() {
+        say(X_FORWARDED_HOST, host.clone());
     }
-    say(X_FORWARDED_PORT, HeaderValue::from(forwarding.local.port()));
+    say(X_FORWARDED_PORT, ends.local_port.clone());
 }
 
 pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
@@ -134,6 +157,15 @@ const END_TO_END: [HeaderName; 7] = [
     X_REQUEST_ID,
 ];
 
+const FORWARDED: [HeaderName; 6] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_PROTO,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PORT,
+    X_REQUEST_ID,
+    HeaderName::from_static("x-real-ip"),
+];
+
 const CONSUMER: [HeaderName; 6] = [
     HeaderName::from_static("x-consumer-id"),
     HeaderName::from_static("x-consumer-custom-id"),
@@ -169,24 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn underscores_forge_nothing() {
+        let mut headers = map(&[("x_consumer_id", "root"), ("x-real-ip", "1.2.3.4"), ("x_harmless", "1")]);
+        remove_forged(&mut headers, false);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_harmless"]);
+    }
+
+    #[test]
     fn only_a_trusted_proxy_is_believed() {
         let host = HeaderValue::from_static("shop.example");
-        let forwarding = |trusted| Forwarding {
-            peer: "192.0.2.7:1000".parse().unwrap(),
-            local: "192.0.2.1:8000".parse().unwrap(),
-            scheme: "http",
-            host: &host,
-            trusted,
-        };
+        let ends = |trusted| Ends::new("192.0.2.7:1000".parse().unwrap(), "192.0.2.1:8000".parse().unwrap(), trusted);
         let claimed =
             map(&[("x-forwarded-for", "10.0.0.1"), ("x-forwarded-for", "10.0.0.2"), ("x-forwarded-proto", "https")]);
         let mut headers = claimed.clone();
-        forwarded(&mut headers, &forwarding(false));
+        forwarded(&mut headers, &ends(false), "http", &host);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["x-forwarded-port"], "8000");
         let mut headers = claimed;
-        forwarded(&mut headers, &forwarding(true));
+        forwarded(&mut headers, &ends(true), "http", &host);
         assert_eq!(headers["x-forwarded-for"], "10.0.0.1, 10.0.0.2, 192.0.2.7");
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-host"], "shop.example");

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::Body;
 use tollgate_plugin_host::{BodyMode, Exchange, HookError, HookErrorKind, Origin, Outcome, ResponseHead, Run};
 
 use crate::body::{ResponseBody, UpstreamBody};
@@ -45,12 +46,14 @@ pub(crate) async fn forwarded(
     idle: Duration,
     record: Box<Record>,
 ) -> Response<ResponseBody> {
-    let mut exchange = record.seat.take().await;
+    let mut exchange = record.exchange().await;
     let Forwarded { mut response, connection, in_flight } = forwarded;
     let upstream_end =
         (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
     let (mut parts, incoming) = response.into_parts();
     let protocol = parts.headers.get(header::UPGRADE).cloned();
+    let has_body = exchange.request.method != http::Method::HEAD;
+    fields::one_length(&mut parts.headers, has_body.then(|| incoming.size_hint().exact()).flatten());
     fields::remove_hop_by_hop(&mut parts.headers);
     fields::via(&mut parts.headers, parts.version);
     exchange.response.begin(parts.status, parts.headers, Origin::Upstream);
@@ -64,6 +67,8 @@ pub(crate) async fn forwarded(
             let body = UpstreamBody::new(incoming, connection, idle, in_flight);
             send_upstream(worker, runs, exchange, body, record).await
         }
+        // A plugin took the upgrade back.
+        (Some(_), _) if !switches(&exchange) => send_whole(worker, exchange, Ok(()), Bytes::new(), record),
         (Some(upstream), Some(Upgrade { client, protocol: wanted })) => {
             let head = leave(worker, &mut exchange, &record);
             record.seat.put(exchange);
@@ -74,6 +79,10 @@ pub(crate) async fn forwarded(
         // A protocol nobody asked for.
         (Some(_), None) => send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record),
     }
+}
+
+fn switches(exchange: &Exchange) -> bool {
+    exchange.response.head.as_ref().is_some_and(|head| head.status == StatusCode::SWITCHING_PROTOCOLS)
 }
 
 /// What a failed hook means for its request.
@@ -151,7 +160,12 @@ async fn send_upstream(
     let Some(most) = most.min() else {
         return send_through_hooks(worker, wanting, exchange, body, record);
     };
-    match buffered::hold(&mut body, &worker.pool, most).await {
+    // In its seat meanwhile: a body hook of the request may want it, and so does the log if the
+    // client goes away.
+    record.seat.put(exchange);
+    let held = buffered::hold(&mut body, &worker.pool, most).await;
+    let mut exchange = record.exchange().await;
+    match held {
         Held::Whole(whole) => {
             let left;
             (exchange, left) = whole_body_hooks(worker, &wanting, exchange, whole).await;
@@ -221,6 +235,9 @@ fn head_to_send(worker: &Shared, exchange: &mut Exchange, record: &Record) -> Re
         origin: Origin::Gateway,
     });
     head.headers.insert(fields::X_REQUEST_ID, exchange.request.id.clone());
+    if record.is_last() {
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if worker.config.latency_headers {
         let total = record.elapsed();
         if let Some(upstream) = record.upstream_duration {
@@ -232,7 +249,7 @@ fn head_to_send(worker: &Shared, exchange: &mut Exchange, record: &Record) -> Re
     head
 }
 
-fn milliseconds(duration: Duration) -> http::HeaderValue {
+fn milliseconds(duration: Duration) -> HeaderValue {
     (duration.as_millis() as u64).into()
 }
 

@@ -11,7 +11,7 @@ use tollgate_plugin_host::{Exchange, RequestHead};
 
 use crate::body::{Progress, RequestBody};
 use crate::error::ErrorKind;
-use crate::fields::{self, Forwarding};
+use crate::fields;
 use crate::intake::Ends;
 use crate::record::Record;
 use crate::snapshot::{ServiceEntry, prefixed};
@@ -64,7 +64,7 @@ pub(crate) async fn forward(
             }
         };
         let in_flight = InFlight::begin(Arc::clone(&endpoint));
-        let mut exchange = record.seat.take().await;
+        let mut exchange = record.exchange().await;
         let head = head(&exchange, service, &endpoint, ends, upgrade.as_ref(), preserve_host);
         exchange.request.sent = true;
         record.seat.put(exchange);
@@ -89,7 +89,11 @@ pub(crate) async fn forward(
                 }
                 stale += 1;
             }
-            Err(Elapsed) => return Err(progress.failure().unwrap_or(ErrorKind::UpstreamTimeout)),
+            Err(Elapsed) => {
+                // Whoever kept us waiting: the client with its body, or the upstream.
+                let late = if progress.is_done() { ErrorKind::UpstreamTimeout } else { ErrorKind::ClientTimeout };
+                return Err(progress.failure().unwrap_or(late));
+            }
         }
     }
     Err(last)
@@ -149,33 +153,27 @@ fn head(
 
 fn headers(request: &RequestHead, endpoint: &Endpoint, ends: &Ends, preserve_host: bool) -> HeaderMap {
     let mut headers = request.headers.clone();
-    let trailers = fields::accepts_trailers(&headers);
-    fields::remove_hop_by_hop(&mut headers);
     // Answered here: the body is asked for when the upstream wants it.
     headers.remove(header::EXPECT);
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
     let host = match &request.host_override {
         Some(host) => host,
         None if preserve_host => request.authority.header(),
         None => &endpoint.authority,
     };
     headers.insert(header::HOST, host.clone());
-    let forwarding = Forwarding {
-        peer: ends.peer,
-        local: ends.local,
-        scheme: request.scheme,
-        host: request.authority.header(),
-        trusted: ends.trusted,
-    };
-    fields::forwarded(&mut headers, &forwarding);
+    fields::forwarded(&mut headers, ends, request.scheme, request.authority.header());
     fields::via(&mut headers, request.version);
     headers.insert(fields::X_REQUEST_ID, request.id.clone());
     headers
 }
 
-fn joined(head: http::request::Parts, body: RequestBody) -> Request<RequestBody> {
+/// A body of unknown length is told to be one: for methods that seldom have a body hyper would
+/// leave it out otherwise.
+fn joined(mut head: http::request::Parts, body: RequestBody) -> Request<RequestBody> {
+    if http_body::Body::size_hint(&body).exact().is_none() {
+        head.headers.remove(header::CONTENT_LENGTH);
+        head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     Request::from_parts(head, body)
 }
 

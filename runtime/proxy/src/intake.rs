@@ -14,12 +14,24 @@ use crate::config::ProxyConfig;
 use crate::error::ErrorKind;
 use crate::{fields, normal_form};
 
-/// The ends of a client's connection.
-#[derive(Clone, Copy, Debug)]
+/// The ends of a client's connection, with what is told of them made once.
+#[derive(Debug)]
 pub(crate) struct Ends {
     pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    /// The peer's address as `X-Forwarded-For` has it.
+    pub(crate) peer_text: HeaderValue,
+    /// The port it connected to, for `X-Forwarded-Port`.
+    pub(crate) local_port: HeaderValue,
+    /// A proxy whose own word is kept.
     pub(crate) trusted: bool,
+}
+
+impl Ends {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, trusted: bool) -> Ends {
+        let text = Bytes::from(peer.ip().to_canonical().to_string());
+        let peer_text = HeaderValue::from_maybe_shared(text).expect("an address is a field value");
+        Ends { peer, peer_text, local_port: local.port().into(), trusted }
+    }
 }
 
 /// Makes ids for requests that bring none: a random part for the worker, and a count.
@@ -93,15 +105,12 @@ fn head_size(headers: &HeaderMap) -> usize {
 }
 
 /// Exactly one way to tell where the body ends (RFC 9112, 6.3): anything else is read differently
-/// by somebody.
+/// by somebody. (A Content-Length beside `chunked` never gets here: hyper drops it.)
 fn framing(headers: &HeaderMap) -> Result<(), ErrorKind> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err(ErrorKind::BadRequest("the request's Transfer-Encoding is not exactly chunked"));
-    }
-    if headers.contains_key(header::CONTENT_LENGTH) {
-        return Err(ErrorKind::BadRequest("the request has both Content-Length and Transfer-Encoding"));
     }
     Ok(())
 }
@@ -172,10 +181,11 @@ fn client_address(headers: &HeaderMap, ends: &Ends, config: &ProxyConfig) -> IpA
         return peer;
     }
     let fields = headers.get_all(&fields::X_FORWARDED_FOR).iter().rev();
-    let hops = fields.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
+    let hops = fields.flat_map(|value| value.as_bytes().rsplit(|&byte| byte == b','));
     let mut client = peer;
     for hop in hops {
-        let Some(address) = hop_address(hop.trim()) else { break };
+        // Whatever else a client wrote into the field, the hops that a trusted proxy added count.
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| hop_address(hop.trim())) else { break };
         client = address.to_canonical();
         if !config.trusts(client) {
             break;
@@ -241,8 +251,7 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static("203.0.113.9, 198.51.100.4, 10.1.1.1"));
-        let ends =
-            |trusted| Ends { peer: "10.0.0.2:4000".parse().unwrap(), local: "10.0.0.1:80".parse().unwrap(), trusted };
+        let ends = |trusted| Ends::new("10.0.0.2:4000".parse().unwrap(), "10.0.0.1:80".parse().unwrap(), trusted);
         assert_eq!(client_address(&headers, &ends(true), &config).to_string(), "198.51.100.4");
         assert_eq!(client_address(&headers, &ends(false), &config).to_string(), "10.0.0.2");
         headers.insert("x-forwarded-for", HeaderValue::from_static("nonsense, 10.1.1.1"));

@@ -29,6 +29,7 @@ mod record;
 mod respond;
 mod service;
 mod snapshot;
+mod stall;
 mod timer;
 mod tunnel;
 mod upstream;

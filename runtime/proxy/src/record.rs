@@ -1,15 +1,18 @@
 //! What is written down of a request: once, when it is over, however it ended.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{StatusCode, Version, header};
+use http::{HeaderMap, StatusCode, Version, header};
+use hyper::body::Incoming;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
-use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, RequestHead, Run};
+use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, PluginUse, RequestHead, Run};
 
 use crate::body::Progress;
+use crate::buffered;
 use crate::error::ErrorKind;
 use crate::upstream::{ConnectionPool, Endpoint};
 use crate::worker::Shared;
@@ -31,6 +34,8 @@ pub(crate) struct Record {
     request: Option<Rc<Progress>>,
     response_bytes: u64,
     complete: bool,
+    /// The client's connection can't serve another request.
+    closing: bool,
 }
 
 /// Where the exchange sits between hooks. Body hooks of a streaming request and the hooks of its
@@ -38,22 +43,34 @@ pub(crate) struct Record {
 #[derive(Default)]
 pub(crate) struct Seat {
     exchange: RefCell<Option<Box<Exchange>>>,
+    /// The record was written: nobody puts the exchange back any more.
+    closed: Cell<bool>,
     freed: Notify,
 }
 
 impl Seat {
-    pub(crate) async fn take(&self) -> Box<Exchange> {
-        loop {
+    /// `None` once the record is written.
+    pub(crate) async fn take(&self) -> Option<Box<Exchange>> {
+        while !self.closed.get() {
             if let Some(exchange) = self.exchange.borrow_mut().take() {
-                return exchange;
+                return Some(exchange);
             }
             self.freed.notified().await;
         }
+        None
     }
 
     pub(crate) fn put(&self, exchange: Box<Exchange>) {
         *self.exchange.borrow_mut() = Some(exchange);
         self.freed.notify_one();
+    }
+
+    fn close(&self) -> Option<Box<Exchange>> {
+        self.closed.set(true);
+        self.freed.notify_waiters();
+        // One who is about to wait finds this permit.
+        self.freed.notify_one();
+        self.exchange.borrow_mut().take()
     }
 }
 
@@ -73,7 +90,13 @@ impl Record {
             request: None,
             response_bytes: 0,
             complete: false,
+            closing: false,
         })
+    }
+
+    /// The exchange, from its seat; a body hook may hold it for a moment.
+    pub(crate) async fn exchange(&self) -> Box<Exchange> {
+        self.seat.take().await.expect("a seat closes with its record")
     }
 
     pub(crate) fn refuse(&mut self, head: RequestHead) {
@@ -86,6 +109,17 @@ impl Record {
 
     pub(crate) fn follow_request(&mut self, progress: &Rc<Progress>) {
         self.request = Some(Rc::clone(progress));
+    }
+
+    /// The request is answered without its body: what is left of it is read, or its connection ends.
+    pub(crate) async fn discard(&mut self, incoming: Incoming, headers: &HeaderMap) {
+        let expects_continue = headers.contains_key(header::EXPECT);
+        self.closing |= !buffered::discard(incoming, expects_continue).await;
+    }
+
+    /// The client is to be told that its connection ends.
+    pub(crate) fn is_last(&self) -> bool {
+        self.closing || self.worker.is_draining()
     }
 
     pub(crate) fn answered(&mut self, status: StatusCode) {
@@ -113,6 +147,10 @@ impl Record {
     }
 
     fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>) {
+        let loggers = self.loggers(&head.route);
+        if loggers.is_empty() {
+            return;
+        }
         let Record { worker, .. } = self;
         let client = head.client.to_string();
         let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
@@ -139,28 +177,34 @@ impl Record {
             consumer: identity.map_or("", |identity| &identity.consumer_name),
             fields: exchange.map_or("", |exchange| &exchange.log_fields),
         };
-        let mut written = false;
+        for plugin in loggers {
+            worker.plugins.log(&plugin, &finished);
+        }
+    }
+
+    /// Who wants to be told: those of the chains that ran. Where a chain is gone, or there never was
+    /// one, those who log on the route now.
+    fn loggers(&self, route: &str) -> SmallVec<[Arc<PluginUse>; 2]> {
+        let mut loggers = SmallVec::new();
+        let mut complete = !self.chains.is_empty();
         for (chain, active) in &self.chains {
-            if let Some(chain) = chain.upgrade() {
-                written = true;
-                for plugin in chain.loggers(*active) {
-                    worker.plugins.log(plugin, &finished);
-                }
+            match chain.upgrade() {
+                Some(chain) => loggers.extend(chain.loggers(*active).cloned()),
+                None => complete = false,
             }
         }
-        if !written {
-            // The chain is gone, or there never was one: those who log here now.
-            for plugin in worker.snapshot().loggers(&head.route) {
-                worker.plugins.log(plugin, &finished);
-            }
+        if !complete {
+            loggers.clear();
+            loggers.extend(self.worker.snapshot().loggers(route).cloned());
         }
+        loggers
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         self.worker.metrics.request(self.status, self.started.elapsed(), self.upstream_duration);
-        let exchange = self.seat.exchange.borrow_mut().take();
+        let exchange = self.seat.close();
         match (&exchange, &self.refused) {
             (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange)),
             (None, Some(head)) => self.write_down(head, None),

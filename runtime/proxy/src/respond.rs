@@ -59,6 +59,9 @@ pub(crate) fn send(answer: Answer, asker: Asker, mut record: Box<Record>) -> Res
     let Answer { status, mut headers, body, .. } = answer;
     headers.insert(fields::X_REQUEST_ID, asker.id);
     record.answered(status);
+    if record.is_last() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !bodiless {
         headers.insert(header::CONTENT_LENGTH, body.len().into());

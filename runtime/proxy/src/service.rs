@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tollgate_model::RouteMatch;
@@ -16,11 +16,16 @@ use crate::intake::{self, Ends};
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
 use crate::snapshot::{RouteEntry, Snapshot};
+use crate::timer::Idle;
 use crate::worker::Shared;
 use crate::{buffered, fields, finish};
 
 /// Serves one request.
-pub(crate) async fn handle(worker: Rc<Shared>, ends: Ends, mut request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn handle(
+    worker: Rc<Shared>,
+    ends: Rc<Ends>,
+    mut request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let mut record = Record::begin(&worker);
     let upgrade = Upgrade::wanted(&mut request);
     let (parts, incoming) = request.into_parts();
@@ -28,16 +33,18 @@ pub(crate) async fn handle(worker: Rc<Shared>, ends: Ends, mut request: Request<
     let snapshot = worker.snapshot();
     let route = match taken_in.and_then(|()| routed(&snapshot, &mut head)) {
         Ok(Some(route)) => route,
-        Ok(None) => return refused(respond::options(), head, record),
+        Ok(None) => return refused(respond::options(), head, incoming, record).await,
         Err(kind) => {
             worker.metrics.error(kind);
-            return refused(respond::error(kind, &head), head, record);
+            return refused(respond::error(kind, &head), head, incoming, record).await;
         }
     };
     let directory = Arc::clone(&snapshot.directory);
     drop(snapshot);
 
-    fields::remove_forged(&mut head.headers);
+    // Before the hooks: what a plugin adds, the client's `Connection` can't take away.
+    fields::remove_clients_hop(&mut head.headers);
+    fields::remove_forged(&mut head.headers, ends.trusted);
     let mut call = Call { worker: &worker, route: &route, runs: Vec::with_capacity(2) };
     let exchange = Exchange::new(head, Arc::clone(&directory) as _);
     let progress = Rc::new(Progress::bounded(worker.config.body_size));
@@ -46,7 +53,10 @@ pub(crate) async fn handle(worker: Rc<Shared>, ends: Ends, mut request: Request<
     let (exchange, passed) = call.request_hooks(exchange, &directory, &mut record).await;
     let (mut exchange, ready) = match passed {
         Ok(()) => call.request_body(exchange, incoming, &progress, &record).await,
-        Err(stop) => (exchange, Err(stop)),
+        Err(stop) => {
+            record.discard(incoming, &exchange.request.headers).await;
+            (exchange, Err(stop))
+        }
     };
     let body = match ready {
         Ok(body) => body,
@@ -68,7 +78,7 @@ pub(crate) async fn handle(worker: Rc<Shared>, ends: Ends, mut request: Request<
             finish::forwarded(&worker, call.runs, forwarded, upgrade, idle, record).await
         }
         Err(kind) => {
-            let mut exchange = record.seat.take().await;
+            let mut exchange = record.exchange().await;
             let answer = Stop::Error(kind).into_answer(&worker, &mut exchange);
             finish::answer(&worker, &call.runs, exchange, answer, record).await
         }
@@ -98,7 +108,11 @@ struct Call<'a> {
 
 impl Upgrade {
     fn wanted(request: &mut Request<Incoming>) -> Option<Upgrade> {
-        let protocol = fields::upgrade(request.headers())?;
+        // Only HTTP/1.1 has upgrades; one to HTTP/2 would carry requests past every chain.
+        let protocol = fields::upgrade(request.headers()).filter(|_| request.version() == Version::HTTP_11)?;
+        if protocol.as_bytes().to_ascii_lowercase().windows(3).any(|part| part == b"h2c") {
+            return None;
+        }
         Some(Upgrade { protocol, client: hyper::upgrade::on(request) })
     }
 }
@@ -128,7 +142,13 @@ fn stripped(head: &RequestHead, prefix: usize) -> Option<http::uri::PathAndQuery
     text.try_into().ok()
 }
 
-fn refused(answer: Answer, head: RequestHead, mut record: Box<Record>) -> Response<ResponseBody> {
+async fn refused(
+    answer: Answer,
+    head: RequestHead,
+    incoming: Incoming,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
+    record.discard(incoming, &head.headers).await;
     let asker = Asker::of(&head);
     record.refuse(head);
     respond::send(answer, asker, record)
@@ -176,15 +196,16 @@ impl Call<'_> {
         record: &Record,
     ) -> (Box<Exchange>, Result<RequestBody, Stop>) {
         if http_body::Body::is_end_stream(&incoming) {
+            progress.finish();
             return (exchange, Ok(RequestBody::Empty));
         }
+        let idle = self.route.service.timeouts.idle;
         let wanting: Vec<(&Run, BodyMode)> = self.runs.iter().map(|run| (run, run.request_body())).collect();
         let held = wanting.iter().filter_map(|(_, mode)| match mode {
             BodyMode::Buffered(most) => Some(*most),
             _ => None,
         });
         if let Some(most) = held.min() {
-            let idle = self.route.service.timeouts.idle;
             let mut whole = match buffered::collect(incoming, progress, most, idle).await {
                 Ok(whole) => whole,
                 Err(kind) => return (exchange, Err(Stop::Error(kind))),
@@ -202,7 +223,10 @@ impl Call<'_> {
         let streaming: Vec<Run> =
             wanting.iter().filter(|(_, mode)| *mode == BodyMode::Streamed).map(|(run, _)| (*run).clone()).collect();
         if streaming.is_empty() {
-            return (exchange, Ok(RequestBody::Streamed { incoming, progress: Rc::clone(progress) }));
+            return (
+                exchange,
+                Ok(RequestBody::Streamed { incoming, progress: Rc::clone(progress), idle: Idle::new(idle) }),
+            );
         }
         exchange.request.headers.remove(http::header::CONTENT_LENGTH);
         let seat = Rc::clone(&record.seat);

@@ -49,7 +49,11 @@ async fn carry(worker: Rc<Shared>, upgrading: Upgrading, mut record: Box<Record>
         }
     };
     let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-    match copy_bidirectional(&mut client, &mut upstream).await {
+    let carried = tokio::select! {
+        carried = copy_bidirectional(&mut client, &mut upstream) => carried,
+        () = worker.closing() => return,
+    };
+    match carried {
         Ok((_, down)) => {
             record.count_response(down as usize);
             record.complete();

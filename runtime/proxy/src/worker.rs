@@ -1,6 +1,6 @@
 //! A worker: one thread with its own runtime, listener, upstream connections and plugin instances.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -30,6 +30,19 @@ pub(crate) struct Shared {
     pub(crate) connections: OpenCount,
     pub(crate) tunnels: OpenCount,
     snapshot: RefCell<Arc<Snapshot>>,
+    stage: watch::Sender<Stage>,
+    /// As the stage says, at hand for every response.
+    is_last_time: Cell<bool>,
+}
+
+/// How far a worker is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Serving,
+    /// Nothing new is accepted; what there is, is finished.
+    Draining,
+    /// The time for that is over.
+    Closing,
 }
 
 /// A worker as the rest of the process holds it.
@@ -72,6 +85,8 @@ pub fn spawn(
                     connections: OpenCount::default(),
                     tunnels: OpenCount::default(),
                     snapshot: RefCell::new(Arc::clone(&snapshot)),
+                    stage: watch::Sender::new(Stage::Serving),
+                    is_last_time: Cell::new(false),
                     config,
                 });
                 shared.serve_by(snapshot);
@@ -114,7 +129,7 @@ async fn run(
     shared: Rc<Shared>,
     listeners: Vec<TcpListener>,
     mut swaps: mpsc::UnboundedReceiver<Swap>,
-    draining: watch::Receiver<bool>,
+    mut told: watch::Receiver<bool>,
 ) {
     let following = Rc::clone(&shared);
     tokio::task::spawn_local(async move {
@@ -130,12 +145,19 @@ async fn run(
             keeping.keep_house();
         }
     });
+    let staging = Rc::clone(&shared);
+    tokio::task::spawn_local(async move {
+        // The handle goes with the process only: that too is an end.
+        let _ = told.wait_for(|draining| *draining).await;
+        staging.is_last_time.set(true);
+        staging.stage.send_replace(Stage::Draining);
+    });
     let mut accepting = tokio::task::JoinSet::new();
     for listener in listeners {
-        let (shared, draining) = (Rc::clone(&shared), draining.clone());
+        let shared = Rc::clone(&shared);
         accepting.spawn_local(async move {
             match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => accept(&shared, listener, draining).await,
+                Ok(listener) => accept(&shared, listener).await,
                 Err(error) => tracing::error!(%error, "worker can't listen"),
             }
         });
@@ -149,21 +171,27 @@ async fn run(
         let (connections, tunnels) = (shared.connections.count(), shared.tunnels.count());
         tracing::warn!(connections, tunnels, "drain time is over, closing what is left");
     }
+    shared.stage.send_replace(Stage::Closing);
+    let closed = async {
+        shared.connections.emptied().await;
+        shared.tunnels.emptied().await;
+    };
+    // Their records are written as they end.
+    let _ = tokio::time::timeout(CLOSE_TIME, closed).await;
     shared.plugins.flush_logs().await;
     shared.keep_house();
 }
 
 /// Accepts until told to drain.
-async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener, mut draining: watch::Receiver<bool>) {
-    let told = draining.clone();
+async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = draining.wait_for(|draining| *draining) => break,
+            () = shared.draining() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take(shared, stream, peer, told.clone()),
+            Ok((stream, peer)) => take(shared, stream, peer),
             Err(error) => {
                 // Out of descriptors or memory: waiting is all that helps. A client that gave up is no trouble.
                 tracing::warn!(%error, "accept failed");
@@ -173,16 +201,11 @@ async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener, mut drai
     }
     // What the kernel had accepted before the listener closes is served, not reset.
     while let Some(Ok((stream, peer))) = ready_now(listener.accept()).await {
-        take(shared, stream, peer, told.clone());
+        take(shared, stream, peer);
     }
 }
 
-fn take(
-    shared: &Rc<Shared>,
-    stream: tokio::net::TcpStream,
-    peer: std::net::SocketAddr,
-    draining: watch::Receiver<bool>,
-) {
+fn take(shared: &Rc<Shared>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr) {
     let metrics = &shared.metrics;
     metrics.connections.add(1);
     if shared.connections.count() >= shared.config.connections {
@@ -193,7 +216,7 @@ fn take(
     metrics.connections_open.set(shared.connections.count() as u64);
     let worker = Rc::clone(shared);
     tokio::task::spawn_local(async move {
-        connection::serve(Rc::clone(&worker), stream, peer, draining).await;
+        connection::serve(Rc::clone(&worker), stream, peer).await;
         drop(open);
         worker.metrics.connections_open.set(worker.connections.count() as u64);
     });
@@ -208,6 +231,25 @@ impl Shared {
     /// The snapshot that new requests are served by.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.borrow())
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_last_time.get()
+    }
+
+    /// Done once nothing new is accepted any more.
+    pub(crate) async fn draining(&self) {
+        self.reached(Stage::Draining).await;
+    }
+
+    /// Done once the time for finishing is over.
+    pub(crate) async fn closing(&self) {
+        self.reached(Stage::Closing).await;
+    }
+
+    async fn reached(&self, stage: Stage) {
+        // The sender is ours: the channel can't be closed.
+        let _ = self.stage.subscribe().wait_for(|now| *now >= stage).await;
     }
 
     fn serve_by(&self, snapshot: Arc<Snapshot>) {
@@ -229,3 +271,4 @@ impl Shared {
 
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+const CLOSE_TIME: Duration = Duration::from_secs(1);

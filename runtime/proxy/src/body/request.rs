@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::BodyError;
 use crate::error::ErrorKind;
+use crate::timer::Idle;
 
 /// The body that an upstream is sent.
 pub(crate) enum RequestBody {
@@ -19,6 +20,7 @@ pub(crate) enum RequestBody {
     Streamed {
         incoming: Incoming,
         progress: Rc<Progress>,
+        idle: Idle,
     },
     /// What hooks made of the client's.
     Piped(mpsc::Receiver<Result<Frame<Bytes>, BodyError>>),
@@ -48,6 +50,15 @@ impl Progress {
         self.failed.get()
     }
 
+    /// Nothing of the body is to come any more.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.get()
+    }
+
+    pub(crate) fn finish(&self) {
+        self.done.set(true);
+    }
+
     pub(crate) fn fail(&self, kind: ErrorKind) {
         self.failed.set(Some(kind));
     }
@@ -70,6 +81,9 @@ impl Progress {
         match frame {
             Some(Ok(frame)) => {
                 let counted = frame.data_ref().map_or(Ok(()), |data| self.count(data.len()));
+                if frame.is_trailers() {
+                    self.finish();
+                }
                 Some(counted.map(|()| frame))
             }
             Some(Err(error)) => {
@@ -78,7 +92,7 @@ impl Progress {
                 Some(Err(BodyError(ErrorKind::ClientBody)))
             }
             None => {
-                self.done.set(true);
+                self.finish();
                 None
             }
         }
@@ -93,10 +107,17 @@ impl Body for RequestBody {
         match self.get_mut() {
             RequestBody::Empty => Poll::Ready(None),
             RequestBody::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            RequestBody::Streamed { incoming, progress } => {
-                let frame = ready!(Pin::new(incoming).poll_frame(context));
-                Poll::Ready(progress.note(frame))
-            }
+            RequestBody::Streamed { incoming, progress, idle } => match Pin::new(incoming).poll_frame(context) {
+                Poll::Ready(frame) => {
+                    idle.progress();
+                    Poll::Ready(progress.note(frame))
+                }
+                Poll::Pending => {
+                    ready!(idle.poll_waiting(context));
+                    progress.fail(ErrorKind::ClientTimeout);
+                    Poll::Ready(Some(Err(BodyError(ErrorKind::ClientTimeout))))
+                }
+            },
             RequestBody::Piped(pieces) => pieces.poll_recv(context),
         }
     }

@@ -86,7 +86,7 @@ impl UpstreamBody {
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle.progress();
-                if self.incoming.is_end_stream() {
+                if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.finish(pool);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -131,7 +131,8 @@ impl Body for ResponseBody {
             match piece {
                 Some(Ok(frame)) => {
                     record.count_response(frame.data_ref().map_or(0, Bytes::len));
-                    if this.source.is_over() {
+                    // hyper does not ask again after trailers.
+                    if frame.is_trailers() || this.source.is_over() {
                         record.complete();
                     }
                 }

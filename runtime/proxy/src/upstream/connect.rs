@@ -11,6 +11,7 @@ use tollgate_model::entity::Timeouts;
 
 use super::{ConnectionPool, Endpoint, PooledConnection};
 use crate::body::RequestBody;
+use crate::connection::tune;
 use crate::error::ErrorKind;
 use crate::timer::within;
 
@@ -37,8 +38,7 @@ impl ConnectionPool {
             .await
             .map_err(|_| (ErrorKind::ConnectTimeout, format!("no connection after {:?}", timeouts.connect)))?
             .map_err(|error| (ErrorKind::ConnectFailed, error.to_string()))?;
-        // Latency over packet count: heads and small bodies go out at once.
-        let _ = stream.set_nodelay(true);
+        tune(&stream);
         let (sender, connection) = http1::Builder::new()
             .handshake(TokioIo::new(stream))
             .await
