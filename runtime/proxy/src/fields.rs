@@ -14,17 +14,16 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Takes away what belongs to one connection only, and what `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        // Names are collected first: `Connection` itself must not change while it is read.
-        let named: Vec<HeaderName> =
-            connection_options(headers).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()).collect();
-        for name in named.iter().filter(|name| !END_TO_END.contains(*name)) {
-            headers.remove(name);
-        }
+    if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
+        return;
     }
-    for name in &HOP_BY_HOP {
+    // Names are collected first: `Connection` itself must not change while it is read.
+    let named: Vec<HeaderName> =
+        connection_options(headers).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()).collect();
+    for name in named.iter().filter(|name| !END_TO_END.contains(*name)) {
         headers.remove(name);
     }
+    remove_all(headers, is_hop_by_hop);
 }
 
 /// Leaves one way to tell where a response's body ends. `exact` is its length, where it is known.
@@ -50,33 +49,78 @@ pub(crate) fn accepts_trailers(headers: &HeaderMap) -> bool {
     options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Takes away what belongs to the client's own connection; `TE: trailers` may be passed on.
-pub(crate) fn remove_clients_hop(headers: &mut HeaderMap) {
+/// Takes away what belongs to the client's own connection (`TE: trailers` may be passed on), what
+/// only the gateway may say of consumers and, unless the peer is trusted, of the way a request came.
+/// Names with `_` for `-` count as the same: many servers read them so.
+pub(crate) fn cleanse(headers: &mut HeaderMap, trusted: bool) {
+    let unwanted = if trusted { forged_by_anybody } else { forged_by_strangers };
+    // Usually there is nothing: one look at each name instead of a search for each that is unwanted.
+    if !headers.keys().any(|name| is_hop_by_hop(name.as_str()) || unwanted(name.as_str())) {
+        return;
+    }
     let trailers = accepts_trailers(headers);
     remove_hop_by_hop(headers);
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    remove_all(headers, unwanted);
 }
 
-/// Takes away what only the gateway may say of consumers and, unless the peer is trusted, of the
-/// way a request came. Names with `_` for `-` count as the same: many servers read them so.
-pub(crate) fn remove_forged(headers: &mut HeaderMap, trusted: bool) {
-    for name in &CONSUMER {
+fn remove_all(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
+    while let Some(name) = headers.keys().find(|name| unwanted(name.as_str())).cloned() {
         headers.remove(name);
     }
-    if !trusted {
-        headers.remove(header::FORWARDED);
-        headers.remove("x-real-ip");
-    }
-    let imitates = |name: &HeaderName| {
-        name.as_str().contains('_')
-            && HeaderName::try_from(name.as_str().replace('_', "-"))
-                .is_ok_and(|meant| CONSUMER.contains(&meant) || FORWARDED.contains(&meant))
-    };
-    while let Some(name) = headers.keys().find(|name| imitates(name)).cloned() {
-        headers.remove(name);
-    }
+}
+
+fn forged_by_anybody(name: &str) -> bool {
+    is_consumer(name) || (name.contains('_') && (is_consumer(&dashed(name)) || is_forwarding(&dashed(name))))
+}
+
+fn forged_by_strangers(name: &str) -> bool {
+    matches!(name, "forwarded" | "x-real-ip") || forged_by_anybody(name)
+}
+
+fn dashed(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "http2-settings"
+    )
+}
+
+fn is_consumer(name: &str) -> bool {
+    matches!(
+        name,
+        "x-consumer-id"
+            | "x-consumer-custom-id"
+            | "x-consumer-username"
+            | "x-consumer-groups"
+            | "x-credential-identifier"
+            | "x-anonymous-consumer"
+    )
+}
+
+fn is_forwarding(name: &str) -> bool {
+    matches!(
+        name,
+        "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-request-id"
+            | "x-real-ip"
+    )
 }
 
 pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>) {
@@ -134,18 +178,6 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 const VIA_11: HeaderValue = HeaderValue::from_static("1.1 tollgate");
 const VIA_10: HeaderValue = HeaderValue::from_static("1.0 tollgate");
 
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-];
-
 /// What a `Connection` field can't make disappear: it decides where a request goes or who sent it.
 const END_TO_END: [HeaderName; 7] = [
     header::HOST,
@@ -155,24 +187,6 @@ const END_TO_END: [HeaderName; 7] = [
     header::COOKIE,
     header::CACHE_CONTROL,
     X_REQUEST_ID,
-];
-
-const FORWARDED: [HeaderName; 6] = [
-    X_FORWARDED_FOR,
-    X_FORWARDED_PROTO,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PORT,
-    X_REQUEST_ID,
-    HeaderName::from_static("x-real-ip"),
-];
-
-const CONSUMER: [HeaderName; 6] = [
-    HeaderName::from_static("x-consumer-id"),
-    HeaderName::from_static("x-consumer-custom-id"),
-    HeaderName::from_static("x-consumer-username"),
-    HeaderName::from_static("x-consumer-groups"),
-    HeaderName::from_static("x-credential-identifier"),
-    HeaderName::from_static("x-anonymous-consumer"),
 ];
 
 #[cfg(test)]
@@ -203,7 +217,7 @@ mod tests {
     #[test]
     fn underscores_forge_nothing() {
         let mut headers = map(&[("x_consumer_id", "root"), ("x-real-ip", "1.2.3.4"), ("x_harmless", "1")]);
-        remove_forged(&mut headers, false);
+        cleanse(&mut headers, false);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_harmless"]);
     }
 

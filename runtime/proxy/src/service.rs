@@ -43,8 +43,7 @@ pub(crate) async fn handle(
     drop(snapshot);
 
     // Before the hooks: what a plugin adds, the client's `Connection` can't take away.
-    fields::remove_clients_hop(&mut head.headers);
-    fields::remove_forged(&mut head.headers, ends.trusted);
+    fields::cleanse(&mut head.headers, ends.trusted);
     let mut call = Call { worker: &worker, route: &route, runs: Vec::with_capacity(2) };
     let exchange = Exchange::new(head, Arc::clone(&directory) as _);
     let progress = Rc::new(Progress::bounded(worker.config.body_size));
