@@ -1,13 +1,14 @@
 //! Finished requests, collected and handed to the plugins that log, off the request's path.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
+use tokio::sync::Notify;
 
 use crate::abi::{LogRecord, Text};
 use crate::plugin::PluginUse;
@@ -41,51 +42,69 @@ pub struct FinishedRequest<'a> {
     pub fields: &'a str,
 }
 
-/// Batches not yet handed over, one for each use that logs.
+/// Records not yet handed over, a queue for each use that logs.
 #[derive(Default)]
 pub(crate) struct Batches {
-    open: RefCell<HashMap<u32, Batch, RandomState>>,
-    dropped: std::cell::Cell<u64>,
+    queues: RefCell<HashMap<u32, Queue, RandomState>>,
+    dropped: Cell<u64>,
+    /// No more records will come: none waits for company.
+    flushing: Cell<bool>,
+    emptied: Notify,
 }
 
-struct Batch {
+/// Of one use. While it exists a task hands its batches over, one after the other.
+struct Queue {
     plugin: Arc<PluginUse>,
+    backlog: Backlog,
+    /// Told when there is no reason to wait any longer.
+    due: Rc<Notify>,
+}
+
+/// Batches, oldest first: full ones, and at the end one that may be filling.
+#[derive(Default)]
+struct Backlog {
+    batches: VecDeque<Batch>,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Batch {
     records: Vec<LogRecord>,
     texts: Vec<u8>,
-    /// A task is on its way to hand it over.
-    scheduled: bool,
 }
 
 impl Worker {
-    /// Queues the record for a use that logs. Handed over when the batch is full or [`LINGER`] old.
+    /// Queues the record for a use that logs. Handed over when its batch is full or [`LINGER`] old,
+    /// and the batch before it is done with.
     pub fn log(self: &Rc<Self>, plugin: &Arc<PluginUse>, request: &FinishedRequest<'_>) {
-        let mut open = self.batches.open.borrow_mut();
-        let batch = open.entry(plugin.id()).or_insert_with(|| Batch::new(plugin));
-        if batch.texts.len() > BACKLOG_BYTES {
+        let mut queues = self.batches.queues.borrow_mut();
+        let queue = queues.entry(plugin.id()).or_insert_with(|| {
+            let due = Rc::<Notify>::default();
+            tokio::task::spawn_local(Rc::clone(self).hand_over(plugin.id(), Rc::clone(&due)));
+            Queue { plugin: Arc::clone(plugin), backlog: Backlog::default(), due }
+        });
+        if !queue.backlog.push(request) {
             self.batches.dropped.set(self.batches.dropped.get() + 1);
-            return;
         }
-        batch.push(request);
-        let full = batch.records.len() == RECORDS || batch.texts.len() > TEXT_BYTES;
-        if full {
-            batch.scheduled = true;
-            tokio::task::spawn_local(Rc::clone(self).hand_over(plugin.id()));
-        } else if !batch.scheduled {
-            batch.scheduled = true;
-            let worker = Rc::clone(self);
-            let id = plugin.id();
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(LINGER).await;
-                worker.hand_over(id).await;
-            });
+        if queue.backlog.has_full() {
+            queue.due.notify_one();
         }
     }
 
-    /// Hands over everything queued: before the worker ends.
+    /// Hands over everything queued, within [`FLUSH`]: before the worker ends.
     pub async fn flush_logs(self: &Rc<Self>) {
-        let ids: Vec<u32> = self.batches.open.borrow().keys().copied().collect();
-        for id in ids {
-            Rc::clone(self).hand_over(id).await;
+        let batches = &self.batches;
+        batches.flushing.set(true);
+        batches.queues.borrow().values().for_each(|queue| queue.due.notify_one());
+        let emptied = async {
+            while !batches.queues.borrow().is_empty() {
+                batches.emptied.notified().await;
+            }
+        };
+        if tokio::time::timeout(FLUSH, emptied).await.is_err() {
+            let left: usize = batches.queues.borrow().values().map(|queue| queue.backlog.records()).sum();
+            batches.dropped.set(batches.dropped.get() + left as u64);
+            tracing::warn!(count = left, "log records lost, plugins did not take them before the end");
         }
     }
 
@@ -94,14 +113,24 @@ impl Worker {
         self.batches.dropped.get()
     }
 
-    async fn hand_over(self: Rc<Self>, id: u32) {
-        let Some(batch) = self.batches.open.borrow_mut().remove(&id) else { return };
+    /// Until nothing came for as long as a record waits.
+    async fn hand_over(self: Rc<Self>, id: u32, due: Rc<Notify>) {
+        loop {
+            if !self.batches.is_due(id) {
+                let _ = tokio::time::timeout(LINGER, due.notified()).await;
+            }
+            let Some((plugin, batch)) = self.batches.next(id) else { return };
+            self.give(&plugin, batch).await;
+        }
+    }
+
+    async fn give(&self, plugin: &Arc<PluginUse>, batch: Batch) {
         let count = batch.records.len() as u64;
-        let outcome = match self.pool(&batch.plugin).lease(&batch.plugin).await {
+        let outcome = match self.pool(plugin).lease(plugin).await {
             Ok(mut lease) => {
-                let outcome = lease.instance().log(&batch.plugin, batch.records, Bytes::from(batch.texts)).await;
+                let outcome = lease.instance().log(plugin, batch.records, Bytes::from(batch.texts)).await;
                 if outcome.is_ok() {
-                    lease.give_back(&batch.plugin);
+                    lease.give_back(plugin);
                 }
                 outcome
             }
@@ -109,7 +138,7 @@ impl Worker {
         };
         if let Err(fault) = outcome {
             self.batches.dropped.set(self.batches.dropped.get() + count);
-            let error = self.counted(fault, &batch.plugin);
+            let error = self.counted(fault, plugin);
             if !error.loud {
                 return;
             }
@@ -124,14 +153,68 @@ impl Worker {
     }
 }
 
-impl Batch {
-    fn new(plugin: &Arc<PluginUse>) -> Batch {
-        Batch {
-            plugin: Arc::clone(plugin),
-            records: Vec::with_capacity(RECORDS),
-            texts: Vec::with_capacity(TEXT_BYTES),
-            scheduled: false,
+impl Batches {
+    fn is_due(&self, id: u32) -> bool {
+        let queues = self.queues.borrow();
+        self.flushing.get() || queues.get(&id).is_some_and(|queue| queue.backlog.has_full())
+    }
+
+    /// The oldest batch; when there is none, the queue is gone.
+    fn next(&self, id: u32) -> Option<(Arc<PluginUse>, Batch)> {
+        let mut queues = self.queues.borrow_mut();
+        let queue = queues.get_mut(&id)?;
+        if let Some(batch) = queue.backlog.pop() {
+            return Some((Arc::clone(&queue.plugin), batch));
         }
+        queues.remove(&id);
+        self.emptied.notify_one();
+        None
+    }
+}
+
+impl Backlog {
+    /// False when it is too long: the record is dropped.
+    fn push(&mut self, request: &FinishedRequest<'_>) -> bool {
+        if self.bytes > BACKLOG_BYTES {
+            return false;
+        }
+        if self.batches.back().is_none_or(Batch::is_full) {
+            self.batches.push_back(Batch::with_room());
+        }
+        let filling = self.batches.back_mut().expect("there is one that is not full");
+        let before = filling.bytes();
+        filling.push(request);
+        self.bytes += filling.bytes() - before;
+        true
+    }
+
+    fn pop(&mut self) -> Option<Batch> {
+        let batch = self.batches.pop_front()?;
+        self.bytes -= batch.bytes();
+        Some(batch)
+    }
+
+    fn has_full(&self) -> bool {
+        self.batches.front().is_some_and(Batch::is_full)
+    }
+
+    fn records(&self) -> usize {
+        self.batches.iter().map(|batch| batch.records.len()).sum()
+    }
+}
+
+impl Batch {
+    fn with_room() -> Batch {
+        Batch { records: Vec::with_capacity(RECORDS), texts: Vec::with_capacity(TEXT_BYTES) }
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.len() >= RECORDS || self.texts.len() > TEXT_BYTES
+    }
+
+    /// What it takes in memory.
+    fn bytes(&self) -> usize {
+        self.records.len() * size_of::<LogRecord>() + self.texts.len()
     }
 
     fn push(&mut self, request: &FinishedRequest<'_>) {
@@ -172,5 +255,25 @@ const LINGER: Duration = Duration::from_millis(100);
 /// Records, and bytes of their texts, that make a batch full.
 const RECORDS: usize = 128;
 const TEXT_BYTES: usize = 32 << 10;
-/// Texts beyond which a plugin that can't keep up loses records.
+/// Bytes of records that wait, beyond which a plugin that can't keep up loses more of them.
 const BACKLOG_BYTES: usize = 1 << 20;
+/// How long the end of a worker waits for plugins to take what is queued.
+const FLUSH: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_and_room_comes_back() {
+        let mut backlog = Backlog::default();
+        let request = FinishedRequest { target: "/some/path", ..FinishedRequest::default() };
+        let queued = (0..100_000).filter(|_| backlog.push(&request)).count();
+        assert!(queued > RECORDS && backlog.bytes < BACKLOG_BYTES + 1024, "{queued} of {} bytes", backlog.bytes);
+        let first = backlog.pop().expect("a full batch");
+        assert_eq!((first.records.len(), backlog.records()), (RECORDS, queued - RECORDS));
+        assert!(backlog.push(&request), "a batch was handed over");
+        while backlog.pop().is_some() {}
+        assert_eq!(backlog.bytes, 0);
+    }
+}

@@ -16,7 +16,7 @@ pub struct HostConfig {
     pub memory: usize,
     /// Instances of one module on one worker, busy and idle together.
     pub instances_per_worker: usize,
-    /// Instances of all modules on all workers.
+    /// Instances of all modules on all workers, 16,000 at most: each reserves 4 GiB of address space.
     pub instances: u32,
     /// How long a hook waits for an instance before the request is answered with 503.
     pub instance_wait: Duration,
@@ -47,7 +47,7 @@ impl HostConfig {
             data,
             hook: HookLimits { cpu: Duration::from_millis(50), wall: Duration::from_secs(5) },
             memory: 16 << 20,
-            instances_per_worker: 1024,
+            instances_per_worker: 2048,
             instances: 8192,
             instance_wait: Duration::from_millis(100),
             idle_instances: 64,

@@ -46,6 +46,8 @@ pub(crate) fn build(config: &HostConfig) -> wasmtime::Result<Engine> {
         .async_stack_size(STACK)
         .max_wasm_stack(WASM_STACK)
         .memory_init_cow(true)
+        // All that 32 bits can address: no access needs a check of its bounds.
+        .memory_reservation(MEMORY_RESERVATION)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&settings)
 }
@@ -76,6 +78,10 @@ impl Drop for Ticker {
     }
 }
 
+/// Address space of one instance's memory.
+const MEMORY_RESERVATION: u64 = 4 << 30;
+/// Instances whose reservations fit into the 128 TiB that a process has, with as much left over.
+pub(crate) const MOST_INSTANCES: u32 = 16_000;
 /// Of one component: the plugin itself and the two shims of the canonical ABI, with room to spare.
 const CORE_INSTANCES: u32 = 8;
 const TABLES: u32 = 4;

@@ -1,7 +1,7 @@
 //! The current request, as plugins see it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -28,8 +28,13 @@ pub struct Exchange {
     pub(crate) context: Context,
     /// The piece that a body hook is called for.
     pub(crate) piece: Option<Bytes>,
-    pub(crate) taken: SmallVec<[Taken; 1]>,
+    pub(crate) reservations: Reservations,
+    home: Weak<Home>,
 }
+
+/// Where an exchange is found after its hook was cut off: the future that had it was dropped.
+#[derive(Default)]
+pub struct Home(Mutex<Option<Box<Exchange>>>);
 
 pub struct RequestHead {
     pub id: HeaderValue,
@@ -118,6 +123,16 @@ pub enum Origin {
     Gateway,
 }
 
+impl EarlyEdit {
+    /// Of the name and the value.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            EarlyEdit::Set(name, value) | EarlyEdit::Append(name, value) => name.as_str().len() + value.len(),
+            EarlyEdit::Remove(name) => name.as_str().len(),
+        }
+    }
+}
+
 /// An answer that a plugin prepared instead of the upstream's.
 #[derive(Debug)]
 pub enum PreparedAnswer {
@@ -137,18 +152,37 @@ impl Exchange {
             directory: Some(directory),
             context: Context::default(),
             piece: None,
-            taken: SmallVec::new(),
+            reservations: Reservations::default(),
+            home: Weak::new(),
         })
     }
 }
 
 impl Exchange {
+    /// From now on a hook that is cut off leaves the exchange there.
+    pub fn live_in(&mut self, home: &Arc<Home>) {
+        self.home = Arc::downgrade(home);
+    }
+
+    pub(crate) fn go_home(self: Box<Exchange>) {
+        if let Some(home) = self.home.upgrade() {
+            *home.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
+        }
+    }
+
     /// No hook will run any more: keeps only what the log record needs.
     pub fn let_go(&mut self) {
         self.directory = None;
         self.context = Context::default();
         self.response = ResponseSide::default();
-        self.taken.clear();
+        self.reservations = Reservations::default();
+    }
+}
+
+impl Home {
+    /// The exchange, if a hook that had it was cut off.
+    pub fn take(&self) -> Option<Box<Exchange>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -198,6 +232,33 @@ impl RequestFacts for RequestHead {
     }
     fn client_address(&self) -> IpAddr {
         self.client
+    }
+}
+
+/// What the request's hooks took from limiters, numbered from 1.
+#[derive(Default)]
+pub(crate) struct Reservations {
+    taken: SmallVec<[Taken; 1]>,
+    /// Of all keys ever counted for this request.
+    key_bytes: usize,
+}
+
+impl Reservations {
+    pub(crate) fn have_room(&self, key_bytes: usize) -> bool {
+        self.taken.len() < MOST_RESERVATIONS && self.key_bytes + key_bytes <= MOST_KEY_BYTES
+    }
+
+    /// The reservation's number.
+    pub(crate) fn add(&mut self, taken: Taken, key_bytes: usize) -> u64 {
+        self.key_bytes += key_bytes;
+        self.taken.push(taken);
+        self.taken.len() as u64
+    }
+
+    /// What was counted, once; `None` when the number was never given.
+    pub(crate) fn settle(&mut self, number: u64) -> Option<Taken> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.taken.get_mut(index).map(std::mem::take)
     }
 }
 
@@ -255,5 +316,67 @@ fn same_key(a: &Arc<str>, b: &Arc<str>) -> bool {
     Arc::ptr_eq(a, b) || a == b
 }
 
+/// Reservations of one request, and bytes of their keys.
+pub(crate) const MOST_RESERVATIONS: usize = 64;
+pub(crate) const MOST_KEY_BYTES: usize = 256 << 10;
 const CONTEXT_ENTRIES: usize = 64;
 const CONTEXT_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Directory for Nobody {
+        fn find_key(&self, _: &[u8]) -> Option<Arc<Identity>> {
+            None
+        }
+        fn find_anonymous(&self, _: &str) -> Option<Arc<Identity>> {
+            None
+        }
+    }
+
+    fn exchange() -> Box<Exchange> {
+        let request = RequestHead {
+            id: HeaderValue::from_static("id"),
+            method: Method::GET,
+            uri: Uri::from_static("/a"),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            scheme: "http",
+            authority: Authority::new(HeaderValue::from_static("host"), 4),
+            client: [127, 0, 0, 1].into(),
+            peer: ([127, 0, 0, 1], 1).into(),
+            route: "route".into(),
+            service: "service".into(),
+            target: None,
+            host_override: None,
+            sent: false,
+        };
+        Exchange::new(request, Arc::new(Nobody))
+    }
+
+    #[test]
+    fn an_exchange_that_is_cut_off_is_found_at_home() {
+        let home = Arc::default();
+        let mut cut_off = exchange();
+        cut_off.live_in(&home);
+        cut_off.go_home();
+        assert_eq!(home.take().expect("it went home").request.uri, "/a");
+        assert!(home.take().is_none());
+    }
+
+    #[test]
+    fn a_request_holds_so_many_reservations_and_settles_each_once() {
+        let mut reservations = Reservations::default();
+        for number in 1..=MOST_RESERVATIONS as u64 {
+            assert!(reservations.have_room(1));
+            assert_eq!(reservations.add(Taken::default(), 1), number);
+        }
+        assert!(!reservations.have_room(0), "settling makes no room: numbers are never used again");
+        assert!(reservations.settle(1).is_some() && reservations.settle(0).is_none());
+        assert!(reservations.settle(MOST_RESERVATIONS as u64 + 1).is_none());
+        assert!(!Reservations::default().have_room(MOST_KEY_BYTES + 1));
+    }
+}

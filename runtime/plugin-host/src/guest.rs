@@ -1,8 +1,9 @@
 //! What a store holds: the slot of the current request and everything an instance owns on the host.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use slab::Slab;
+use foldhash::fast::RandomState;
 use tollgate_limits::{Rule, Standing};
 use wasmtime::{ResourceLimiter, bail};
 
@@ -31,17 +32,18 @@ pub(crate) struct Guest {
     pub(crate) standings: Vec<Standing>,
     pub(crate) headers: Vec<FieldName>,
     pub(crate) keys: Vec<Arc<str>>,
-    pub(crate) rules: Slab<Owned<Rule>>,
-    pub(crate) sinks: Slab<Owned<Arc<Sink>>>,
+    pub(crate) rules: Opened<Rule>,
+    pub(crate) sinks: Opened<Arc<Sink>>,
+    /// Bytes that the host holds on this hook's behalf.
+    held: usize,
     pub(crate) memory: MemoryLimit,
     /// Ticks that this call may still use.
     pub(crate) ticks_left: u64,
 }
 
-/// Something that an instance opened for one configured use, let go with it.
-pub(crate) struct Owned<T> {
-    pub(crate) plugin: u32,
-    pub(crate) thing: T,
+/// What an instance opened while it was configured, by use, let go with it. Ids count within a use.
+pub(crate) struct Opened<T> {
+    by_use: HashMap<u32, Vec<T>, RandomState>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +68,9 @@ impl Guest {
             standings: Vec::new(),
             headers: Vec::new(),
             keys: Vec::new(),
-            rules: Slab::new(),
-            sinks: Slab::new(),
+            rules: Opened::default(),
+            sinks: Opened::default(),
+            held: 0,
             memory: MemoryLimit { limit: memory, size: 0, refused: false },
             ticks_left: START_TICKS,
         }
@@ -101,6 +104,21 @@ impl Guest {
         }
         self.values.push(value);
         Ok(self.values.len() as u32)
+    }
+
+    /// A handle for a value that was made for this hook: its bytes are charged.
+    pub(crate) fn hand_out_made(&mut self, value: Value) -> wasmtime::Result<u32> {
+        self.charge(value.as_bytes().len())?;
+        self.hand_out(value)
+    }
+
+    /// Counts bytes that the host copied and holds because the guest wanted it.
+    pub(crate) fn charge(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.held += bytes;
+        if self.held > HELD_BYTES {
+            bail!("a hook may make the gateway hold {HELD_BYTES} bytes");
+        }
+        Ok(())
     }
 
     pub(crate) fn hand_out_some(&mut self, value: Option<Value>) -> wasmtime::Result<u32> {
@@ -143,13 +161,41 @@ impl Guest {
         self.values.clear();
         self.found.clear();
         self.standings.clear();
+        self.held = 0;
         self.exchange.take()
     }
 
     /// Lets go of what was opened for this use.
     pub(crate) fn forget(&mut self, plugin: u32) {
-        self.rules.retain(|_, rule| rule.plugin != plugin);
-        self.sinks.retain(|_, sink| sink.plugin != plugin);
+        self.rules.forget(plugin);
+        self.sinks.forget(plugin);
+    }
+}
+
+impl<T> Opened<T> {
+    /// The thing's id.
+    pub(crate) fn add(&mut self, plugin: u32, thing: T) -> u32 {
+        let own = self.by_use.entry(plugin).or_default();
+        own.push(thing);
+        own.len() as u32 - 1
+    }
+
+    pub(crate) fn count(&self, plugin: u32) -> usize {
+        self.by_use.get(&plugin).map_or(0, Vec::len)
+    }
+
+    pub(crate) fn find(&self, plugin: u32, id: u32) -> Option<&T> {
+        self.by_use.get(&plugin)?.get(id as usize)
+    }
+
+    fn forget(&mut self, plugin: u32) {
+        self.by_use.remove(&plugin);
+    }
+}
+
+impl<T> Default for Opened<T> {
+    fn default() -> Opened<T> {
+        Opened { by_use: HashMap::default() }
     }
 }
 
@@ -181,4 +227,38 @@ impl ResourceLimiter for MemoryLimit {
 const START_TICKS: u64 = 50;
 /// Handles that a guest may hold in one hook.
 const VALUES: usize = 4096;
+/// Bytes that the host holds for a guest in one hook, whatever they are copies of.
+const HELD_BYTES: usize = 1 << 20;
 const TABLE_ELEMENTS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tollgate_limits::Local;
+
+    use super::*;
+    use crate::{Host, HostConfig};
+
+    #[test]
+    fn a_hook_makes_the_host_hold_so_many_bytes() {
+        let folder = std::env::temp_dir();
+        let config = HostConfig { instances: 1, ..HostConfig::new(folder.clone(), folder) };
+        let host = Host::start(config, Arc::new(Local::new())).unwrap();
+        let mut guest = Guest::new(Arc::clone(&host.services), 0);
+        let value = Value::Bytes(Bytes::from(vec![0; 64 << 10]));
+        for _ in 0..2 {
+            let handed_out = (0..VALUES).take_while(|_| guest.hand_out_made(value.clone()).is_ok()).count();
+            assert_eq!(handed_out, HELD_BYTES / (64 << 10));
+            guest.finish();
+        }
+    }
+
+    #[test]
+    fn what_a_use_opened_is_found_by_it_only_and_goes_with_it() {
+        let mut opened = Opened::default();
+        assert_eq!([opened.add(1, 'a'), opened.add(1, 'b'), opened.add(2, 'c')], [0, 1, 0]);
+        assert_eq!((opened.find(1, 1), opened.find(2, 1)), (Some(&'b'), None));
+        opened.forget(1);
+        assert_eq!((opened.count(1), opened.find(1, 0), opened.find(2, 0)), (0, None, Some(&'c')));
+    }
+}

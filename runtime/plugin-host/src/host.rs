@@ -44,9 +44,15 @@ pub struct StartError(String);
 
 impl Host {
     /// Sets up the engine and starts its clock and the sink writer. Reads no module yet:
-    /// [`Host::refresh`] does.
+    /// [`Host::refresh_all`] does.
     pub fn start(config: HostConfig, limiter: Arc<Local>) -> Result<Arc<Host>, StartError> {
         let failed = |error: &dyn std::fmt::Display| StartError(error.to_string());
+        if config.instances > engine::MOST_INSTANCES {
+            let (most, wanted) = (engine::MOST_INSTANCES, config.instances);
+            return Err(StartError(format!(
+                "at most {most} instances fit into the address space (each reserves 4 GiB), not {wanted}"
+            )));
+        }
         let engine = engine::build(&config).map_err(|error| failed(&format!("{error:#}")))?;
         let mut linker = Linker::new(&engine);
         abi::link(&mut linker).map_err(|error| failed(&format!("{error:#}")))?;

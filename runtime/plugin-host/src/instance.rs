@@ -150,6 +150,11 @@ impl Instance {
         outcome
     }
 
+    /// The exchange of a hook whose call was dropped in the middle.
+    pub(crate) fn cut_off(&mut self) -> Option<Box<Exchange>> {
+        self.store.data_mut().finish()
+    }
+
     /// Bytes of linear memory.
     pub(crate) fn memory(&self) -> usize {
         self.store.data().memory.size
@@ -243,6 +248,11 @@ impl Exports {
 impl Fault {
     pub(crate) fn trap(detail: String) -> Fault {
         Fault { kind: HookErrorKind::Trap, detail }
+    }
+
+    /// Of the node at this moment, not of the module or its settings.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self.kind, HookErrorKind::Exhausted | HookErrorKind::Wall)
     }
 
     pub(crate) fn of(self, plugin: &PluginUse, second: u64) -> HookError {

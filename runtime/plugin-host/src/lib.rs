@@ -11,7 +11,7 @@
 //! - A store is used by one hook at a time, and never again after a trap, a timeout or a cancelled call.
 //! - Nothing of a request stays in an instance: it lives in the [`Exchange`], which the hook borrows.
 //! - A module generation that no snapshot and no request holds is freed; workers drop their idle
-//!   instances of it when they are told of the swap ([`Worker::retire`]).
+//!   instances of it when they are told of the swap ([`Worker::told_of_swap`]).
 //! - No call of a guest runs longer than its limits; processor time is cut by the epoch, which also
 //!   makes a long hook yield to the worker's other requests.
 //! - Nothing a guest passes is used before its size was checked.
@@ -38,7 +38,7 @@ pub use batch::FinishedRequest;
 pub use chain::{BodyMode, CompiledChain, Outcome, Run};
 pub use config::{HookLimits, HostConfig};
 pub use error::{HookError, HookErrorKind};
-pub use exchange::{Authority, Exchange, Origin, PreparedAnswer, RequestHead, ResponseHead, ResponseSide};
+pub use exchange::{Authority, Exchange, Home, Origin, PreparedAnswer, RequestHead, ResponseHead, ResponseSide};
 pub use host::Host;
 pub use module::{Hooks, Manifest, ModuleGeneration, ModuleReport, ModuleState};
 pub use plugin::{PluginUse, Subscription};

@@ -72,13 +72,18 @@ impl Pool {
         if !fresh && let Some(instance) = self.take_idle() {
             return self.made_ready(instance, plugin).await;
         }
-        if self.total.get() >= self.bounds.instances
-            && let Some(instance) = self.wait().await?
-        {
-            if !fresh {
-                return self.made_ready(instance, plugin).await;
+        if self.total.get() >= self.bounds.instances {
+            // An idle one is left only where a fresh one is wanted: it makes room.
+            let came_back = match self.take_idle() {
+                Some(idle) => Some(idle),
+                None => self.wait().await?,
+            };
+            if let Some(instance) = came_back {
+                if !fresh {
+                    return self.made_ready(instance, plugin).await;
+                }
+                self.total.set(self.total.get() - 1);
             }
-            self.total.set(self.total.get() - 1);
         }
         self.total.set(self.total.get() + 1);
         let mut place = Lease { pool: Rc::clone(self), instance: None, placed: true };
@@ -180,6 +185,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if let Some(exchange) = self.instance.as_mut().and_then(Instance::cut_off) {
+            exchange.go_home();
+        }
         if self.placed {
             self.pool.total.set(self.pool.total.get() - 1);
             self.pool.freed.notify_one();

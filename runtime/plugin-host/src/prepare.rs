@@ -9,8 +9,8 @@ use tollgate_model::{ConfigSet, Name};
 
 use crate::abi;
 use crate::host::Host;
-use crate::instance::Instance;
-use crate::module::{Hooks, ModuleGeneration};
+use crate::instance::{Fault, Instance};
+use crate::module::{Hooks, ModuleGeneration, Unavailable, Verdict};
 use crate::plugin::PluginUse;
 
 /// Every plugin of a configuration: a use that its module accepted, or why it can't be served.
@@ -35,22 +35,34 @@ pub struct SettingsProblem {
 impl Host {
     /// Makes a use of every plugin, on the newest build of its module that accepts all uses of it.
     /// A use that did not change is the same one as before. Settings that the serving build refuses
-    /// are problems; a module that can't be loaded degrades its plugins only.
+    /// are problems; a module that can't be loaded degrades its plugins only. Which builds serve
+    /// changes only when the whole configuration is accepted.
     pub async fn prepare(&self, set: &ConfigSet, previous: &Prepared) -> Result<Prepared, Vec<SettingsProblem>> {
         let mut by_module: BTreeMap<&Name, Vec<&Arc<Plugin>>> = BTreeMap::new();
         for plugin in set.plugins.values() {
             by_module.entry(&plugin.module).or_default().push(plugin);
         }
-        self.library.promote_unused(|name| by_module.contains_key(name));
         let mut prepared = Prepared::default();
-        let mut problems = Vec::new();
-        for (module, plugins) in by_module {
-            match self.prepare_module(module, &plugins, previous).await {
-                Ok(uses) => prepared.plugins.extend(uses),
-                Err(found) => problems.extend(found),
+        let mut verdicts = Vec::new();
+        let mut unfit = Unfit::default();
+        for (&module, plugins) in &by_module {
+            match self.prepare_module(module, plugins, previous).await {
+                Ok((uses, verdict)) => {
+                    prepared.plugins.extend(uses);
+                    verdicts.extend(verdict.map(|(generation, verdict)| (module.clone(), generation, verdict)));
+                }
+                Err(found) => unfit.add(found),
             }
         }
-        if problems.is_empty() { Ok(prepared) } else { Err(problems) }
+        if !unfit.problems.is_empty() {
+            if unfit.for_now {
+                self.library.try_again_soon();
+            }
+            return Err(unfit.problems);
+        }
+        self.library.settle(verdicts);
+        self.library.promote_unused(|name| by_module.contains_key(name));
+        Ok(prepared)
     }
 
     async fn prepare_module(
@@ -58,26 +70,21 @@ impl Host {
         name: &Name,
         plugins: &[&Arc<Plugin>],
         previous: &Prepared,
-    ) -> Result<Vec<(Name, Result<Arc<PluginUse>, Degraded>)>, Vec<SettingsProblem>> {
-        let candidate = match self.library.candidate(name) {
+    ) -> Result<(ModuleUses, Option<(Arc<ModuleGeneration>, Verdict)>), Unfit> {
+        let candidate = match self.library.candidate(name, plugins) {
             Ok(candidate) => candidate,
-            Err(reason) => {
-                let reason = Degraded(reason.into());
-                return Ok(plugins.iter().map(|plugin| (plugin.name.clone(), Err(reason.clone()))).collect());
-            }
+            Err(unavailable) => return Ok((without_module(unavailable, plugins, previous)?, None)),
         };
-        let uses = match (self.uses(&candidate.newest, plugins, previous).await, candidate.serving) {
-            (Ok(uses), _) => {
-                self.library.promote(name, &candidate.newest);
-                uses
+        let (uses, verdict) = match (self.uses(&candidate.newest, plugins, previous).await, candidate.serving) {
+            (Ok(uses), _) => (uses, Verdict::Accepted),
+            (Err(unfit), Some(serving)) => {
+                let uses = self.uses(&serving, plugins, previous).await?;
+                (uses, unfit.verdict(plugins))
             }
-            (Err(problems), Some(serving)) => {
-                self.library.reject(name, &candidate.newest, refusal(&problems));
-                self.uses(&serving, plugins, previous).await?
-            }
-            (Err(problems), None) => return Err(problems),
+            (Err(unfit), None) => return Err(unfit),
         };
-        Ok(uses.into_iter().map(|plugin| (plugin.entity().name.clone(), Ok(plugin))).collect())
+        let uses = uses.into_iter().map(|plugin| (plugin.entity().name.clone(), Ok(plugin))).collect();
+        Ok((uses, Some((candidate.newest, verdict))))
     }
 
     /// Uses of one generation. Settings are tried on an instance of their own.
@@ -86,10 +93,10 @@ impl Host {
         module: &Arc<ModuleGeneration>,
         plugins: &[&Arc<Plugin>],
         previous: &Prepared,
-    ) -> Result<Vec<Arc<PluginUse>>, Vec<SettingsProblem>> {
+    ) -> Result<Vec<Arc<PluginUse>>, Unfit> {
         let mut trial = None;
         let mut uses = Vec::with_capacity(plugins.len());
-        let mut problems = Vec::new();
+        let mut unfit = Unfit::default();
         for plugin in plugins {
             if let Some(Ok(old)) = previous.plugins.get(&plugin.name)
                 && Arc::ptr_eq(old.module(), module)
@@ -100,10 +107,10 @@ impl Host {
             }
             match self.accepted_use(module, plugin, &mut trial).await {
                 Ok(accepted) => uses.push(accepted),
-                Err(found) => problems.extend(found),
+                Err(found) => unfit.add(found),
             }
         }
-        if problems.is_empty() { Ok(uses) } else { Err(problems) }
+        if unfit.problems.is_empty() { Ok(uses) } else { Err(unfit) }
     }
 
     async fn accepted_use(
@@ -111,7 +118,7 @@ impl Host {
         module: &Arc<ModuleGeneration>,
         plugin: &Arc<Plugin>,
         trial: &mut Option<Instance>,
-    ) -> Result<Arc<PluginUse>, Vec<SettingsProblem>> {
+    ) -> Result<Arc<PluginUse>, Unfit> {
         let problem = |path: &str, message: String| SettingsProblem {
             plugin: plugin.name.clone(),
             path: path.to_owned(),
@@ -123,33 +130,101 @@ impl Host {
             found.push(problem(&below_config(error.instance_path().as_str()), error.to_string()));
         }
         if !found.is_empty() {
-            return Err(found);
+            return Err(Unfit { problems: found, for_now: false });
         }
+        let failed = |path: &str, what: &str, fault: Fault| Unfit {
+            problems: vec![problem(path, format!("{what}: {}", fault.detail))],
+            for_now: fault.is_transient(),
+        };
         let accepted = self.new_use(plugin, module);
         let mut instance = match trial.take() {
             Some(instance) => instance,
             None => Instance::start(module, &self.services)
                 .await
-                .map_err(|fault| vec![problem("", format!("the module can't be started: {}", fault.detail))])?,
+                .map_err(|fault| failed("", "the module can't be started", fault))?,
         };
-        let answer = instance.configure(&accepted).await.map_err(|fault| {
-            vec![problem("config", format!("the module failed over the settings: {}", fault.detail))]
-        })?;
-        *trial = Some(instance);
-        match answer {
-            Err(refused) => Err(refused
+        let answer = instance
+            .configure(&accepted)
+            .await
+            .map_err(|fault| failed("config", "the module failed over the settings", fault))?;
+        // Thousands of uses need not fit into the memory of one instance.
+        if instance.memory() <= self.config.memory / 2 {
+            *trial = Some(instance);
+        }
+        let problems = match answer {
+            Err(refused) => refused
                 .into_iter()
                 .map(|refused| problem(&dotted_below_config(&refused.path), refused.message))
-                .collect()),
-            Ok(subscription) => match over_manifest(module, subscription) {
-                Some(message) => Err(vec![problem("config", message)]),
+                .collect(),
+            Ok(subscription) => match excess(module, subscription) {
+                Some(message) => vec![problem("config", message)],
                 None => {
                     accepted.accept(subscription);
-                    Ok(accepted)
+                    return Ok(accepted);
                 }
             },
+        };
+        Err(Unfit { problems, for_now: false })
+    }
+}
+
+/// The uses of one module, by name.
+type ModuleUses = Vec<(Name, Result<Arc<PluginUse>, Degraded>)>;
+
+/// Why a build does not serve its uses.
+struct Unfit {
+    problems: Vec<SettingsProblem>,
+    /// Nothing was refused: the node had no instance or no time to ask.
+    for_now: bool,
+}
+
+impl Unfit {
+    fn add(&mut self, other: Unfit) {
+        self.problems.extend(other.problems);
+        self.for_now &= other.for_now;
+    }
+
+    fn verdict(self, plugins: &[&Arc<Plugin>]) -> Verdict {
+        let (uses, message) = (plugins.iter().copied().cloned().collect(), refusal(&self.problems));
+        match self.for_now {
+            true => Verdict::Untried { uses, message },
+            false => Verdict::Refused { uses, message },
         }
     }
+}
+
+impl Default for Unfit {
+    fn default() -> Unfit {
+        Unfit { problems: Vec::new(), for_now: true }
+    }
+}
+
+/// Without a build, plugins are degraded. Those that could serve before the module is compiled would
+/// only be so for a moment: the configuration waits instead.
+fn without_module(
+    unavailable: Unavailable,
+    plugins: &[&Arc<Plugin>],
+    previous: &Prepared,
+) -> Result<ModuleUses, Unfit> {
+    let reason = match unavailable {
+        Unavailable::Missing(reason) => reason,
+        Unavailable::Loading(reason) => {
+            let is_degraded = |plugin: &Plugin| matches!(previous.plugins.get(&plugin.name), Some(Err(_)));
+            let waiting: Vec<_> = plugins.iter().filter(|plugin| !is_degraded(plugin)).collect();
+            if !waiting.is_empty() {
+                let problem = |plugin: &Plugin| SettingsProblem {
+                    plugin: plugin.name.clone(),
+                    path: "module".to_owned(),
+                    message: format!("{reason}; the configuration is applied after that"),
+                };
+                let problems = waiting.into_iter().map(|plugin| problem(plugin)).collect();
+                return Err(Unfit { problems, for_now: false });
+            }
+            reason
+        }
+    };
+    let reason = Degraded(reason.into());
+    Ok(plugins.iter().map(|plugin| (plugin.name.clone(), Err(reason.clone()))).collect())
 }
 
 /// What the operator's side of a use may not be, whatever the settings.
@@ -188,10 +263,15 @@ fn policy(module: &ModuleGeneration, plugin: &Plugin) -> Vec<(&'static str, Stri
     wrong
 }
 
-fn over_manifest(module: &ModuleGeneration, subscription: abi::Subscription) -> Option<String> {
+/// What a module wants for a use and can't have.
+fn excess(module: &ModuleGeneration, subscription: abi::Subscription) -> Option<String> {
     let beyond = Hooks::from_abi(subscription.hooks).beyond(module.manifest().hooks);
-    (!beyond.is_empty())
-        .then(|| format!("the module wants hooks that its manifest does not name: {}", beyond.join(", ")))
+    if !beyond.is_empty() {
+        return Some(format!("the module wants hooks that its manifest does not name: {}", beyond.join(", ")));
+    }
+    let held_back = subscription.request_body_limit.max(subscription.response_body_limit);
+    (held_back > HELD_BACK_BYTES)
+        .then(|| format!("the module wants bodies held back up to {held_back} bytes; the most is {HELD_BACK_BYTES}"))
 }
 
 /// `/limits/0/window` (a JSON pointer) as `config.limits[0].window`.
@@ -239,6 +319,8 @@ impl fmt::Display for Degraded {
 }
 
 const REFUSALS_SHOWN: usize = 5;
+/// Of a body, for a hook that wants it whole: 16 MiB.
+const HELD_BACK_BYTES: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {

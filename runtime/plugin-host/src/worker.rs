@@ -56,12 +56,19 @@ impl Worker {
         *self.live.borrow_mut() = live;
     }
 
+    /// Lets go of generations that no snapshot has and whose last hook or log batch has ended. To be
+    /// called now and then.
+    pub fn keep_house(&self) {
+        self.pools.borrow_mut().retain(|_, pool| !pool.is_unused());
+    }
+
     /// Failed hooks since the start, by kind.
     pub fn faults(&self) -> impl Iterator<Item = (HookErrorKind, u64)> {
         HookErrorKind::ALL.into_iter().zip(self.faults.iter().map(Cell::get))
     }
 
-    /// Calls one hook on an instance of its own; the exchange comes back whatever happens.
+    /// Calls one hook on an instance of its own; the exchange comes back whatever happens. If the
+    /// future is dropped, it goes to its [`Home`](crate::Home).
     pub(crate) async fn hook(
         &self,
         plugin: &Arc<PluginUse>,
@@ -69,7 +76,10 @@ impl Worker {
         exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Action, HookError>) {
         let pool = self.pool(plugin);
-        let mut lease = match pool.lease(plugin).await {
+        let waiting = Waiting(Some(exchange));
+        let leased = pool.lease(plugin).await;
+        let exchange = waiting.over();
+        let mut lease = match leased {
             Ok(lease) => lease,
             Err(fault) => return (exchange, Err(self.counted(fault, plugin))),
         };
@@ -108,5 +118,22 @@ impl Worker {
         let counter = &self.faults[index];
         counter.set(counter.get() + 1);
         error
+    }
+}
+
+/// An exchange whose hook waits for an instance.
+struct Waiting(Option<Box<Exchange>>);
+
+impl Waiting {
+    fn over(mut self) -> Box<Exchange> {
+        self.0.take().expect("only this end of the wait takes it")
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0.take() {
+            exchange.go_home();
+        }
     }
 }

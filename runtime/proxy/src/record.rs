@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode, Version, header};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
-use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, PluginUse, RequestHead, Run};
+use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, Home, PluginUse, RequestHead, Run};
 
 use crate::body::Progress;
 use crate::buffered;
@@ -21,6 +21,8 @@ use crate::worker::Shared;
 pub(crate) struct Record {
     worker: Rc<Shared>,
     pub(crate) seat: Rc<Seat>,
+    /// Where a hook leaves the exchange when its client goes away in the middle of it.
+    home: Option<Arc<Home>>,
     /// Only of requests that were refused before there was an exchange.
     refused: Option<RequestHead>,
     started: Instant,
@@ -79,6 +81,7 @@ impl Record {
         Box::new(Record {
             worker: Rc::clone(worker),
             seat: Rc::default(),
+            home: None,
             refused: None,
             started: Instant::now(),
             started_at: SystemTime::now(),
@@ -92,6 +95,11 @@ impl Record {
             complete: false,
             closing: false,
         })
+    }
+
+    /// Hooks will have the exchange: one that is cut off gives it back here.
+    pub(crate) fn house(&mut self, exchange: &mut Exchange) {
+        exchange.live_in(self.home.get_or_insert_default());
     }
 
     /// The exchange, from its seat; a body hook may hold it for a moment.
@@ -204,11 +212,11 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.worker.metrics.request(self.status, self.started.elapsed(), self.upstream_duration);
-        let exchange = self.seat.close();
+        let exchange = self.seat.close().or_else(|| self.home.as_ref()?.take());
         match (&exchange, &self.refused) {
             (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange)),
             (None, Some(head)) => self.write_down(head, None),
-            // The client went away in the middle of a hook, which had the exchange.
+            // Nothing was known of it yet.
             (None, None) => {}
         }
     }

@@ -45,7 +45,10 @@ pub(crate) async fn handle(
     // Before the hooks: what a plugin adds, the client's `Connection` can't take away.
     fields::cleanse(&mut head.headers, ends.trusted);
     let mut call = Call { worker: &worker, route: &route, runs: Vec::with_capacity(2) };
-    let exchange = Exchange::new(head, Arc::clone(&directory) as _);
+    let mut exchange = Exchange::new(head, Arc::clone(&directory) as _);
+    if route.has_plugins() {
+        record.house(&mut exchange);
+    }
     let progress = Rc::new(Progress::bounded(worker.config.body_size));
     record.follow_request(&progress);
 

@@ -91,6 +91,13 @@ impl Builder {
     }
 }
 
+impl RouteEntry {
+    /// Hooks may run for its requests.
+    pub(crate) fn has_plugins(&self) -> bool {
+        self.chain.as_ref().is_ok_and(|chain| chain.plugins().next().is_some())
+    }
+}
+
 impl Snapshot {
     /// What can't be served, and why.
     pub fn degraded(&self) -> Vec<(String, String)> {

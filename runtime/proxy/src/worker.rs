@@ -263,6 +263,7 @@ impl Shared {
     fn keep_house(&self) {
         let snapshot = self.snapshot();
         self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
+        self.plugins.keep_house();
         self.metrics.upstream_connections.set(self.pool.open());
         self.metrics.set_plugin_faults(self.plugins.faults());
         self.metrics.log_records_dropped.set(self.plugins.dropped_records());

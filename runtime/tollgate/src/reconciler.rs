@@ -44,7 +44,7 @@ impl Reconciler {
 
     /// The first snapshot, or what is wrong with the configuration.
     pub async fn first(&mut self) -> Result<Arc<Snapshot>, ConfigReport> {
-        self.host.refresh().await;
+        self.host.refresh_all().await;
         let loaded = self.read()?;
         let candidate = self.prepared(loaded).await?;
         Ok(self.build(candidate))
@@ -53,7 +53,11 @@ impl Reconciler {
     /// Follows the files for ever.
     pub async fn follow(&mut self, mut watch: Watch, workers: &[WorkerHandle]) {
         loop {
-            watch.changed().await;
+            tokio::select! {
+                () = watch.changed() => {}
+                // A build that took its time is compiled.
+                () = self.host.module_ready() => {}
+            }
             self.reconcile(workers).await;
         }
     }

@@ -9,12 +9,13 @@ use crate::value::Value;
 pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
     linker.func_wrap("get", |mut store: StoreContextMut<'_, Guest>, (key,): (u32,)| {
         let guest = store.data_mut();
-        let value = match entry(guest, key)? {
-            Some(Entry::Value(value)) => Some(value),
-            Some(Entry::Number(number)) => Some(Value::Bytes(number.to_string().into())),
-            None => None,
+        let handle = match entry(guest, key)? {
+            // Shared with the context, and charged when it was put there.
+            Some(Entry::Value(value)) => guest.hand_out(value)?,
+            Some(Entry::Number(number)) => guest.hand_out_made(Value::Bytes(number.to_string().into()))?,
+            None => 0,
         };
-        Ok((guest.hand_out_some(value)?,))
+        Ok((handle,))
     })?;
     linker.func_wrap("set", |mut store: StoreContextMut<'_, Guest>, (key, value): (u32, u32)| {
         let value = store.data().value(value)?.cloned().unwrap_or(Value::Static(""));
@@ -22,6 +23,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()
     })?;
     linker.func_wrap("set-bytes", |mut store: StoreContextMut<'_, Guest>, (key, bytes): (u32, WasmList<u8>)| {
         let value = Value::Bytes(copied(&store, &bytes, VALUE_BYTES)?);
+        store.data_mut().charge(bytes.len())?;
         Ok((set(store.data_mut(), key, Entry::Value(value))?,))
     })?;
     linker.func_wrap("get-number", |mut store: StoreContextMut<'_, Guest>, (key,): (u32,)| {

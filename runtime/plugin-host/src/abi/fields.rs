@@ -63,7 +63,8 @@ pub(crate) fn from_number(number: i64) -> Option<HeaderValue> {
 }
 
 pub(crate) fn set(map: &mut HeaderMap, name: &HeaderName, value: HeaderValue) -> Edit {
-    if map.len() >= FIELDS && !map.contains_key(name) {
+    let crowded = map.len() >= FIELDS && !map.contains_key(name);
+    if crowded || bytes_but(map, Some(name)) + name.as_str().len() + value.len() > MESSAGE_BYTES {
         return Edit::TooLarge;
     }
     map.insert(name.clone(), value);
@@ -71,11 +72,16 @@ pub(crate) fn set(map: &mut HeaderMap, name: &HeaderName, value: HeaderValue) ->
 }
 
 pub(crate) fn append(map: &mut HeaderMap, name: &HeaderName, value: HeaderValue) -> Edit {
-    if map.len() >= FIELDS {
+    if map.len() >= FIELDS || bytes_but(map, None) + name.as_str().len() + value.len() > MESSAGE_BYTES {
         return Edit::TooLarge;
     }
     map.append(name.clone(), value);
     Edit::Done
+}
+
+/// Bytes of all names and values, but those of one field.
+fn bytes_but(map: &HeaderMap, but: Option<&HeaderName>) -> usize {
+    map.iter().filter(|(name, _)| Some(*name) != but).map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
 /// All fields with names of their own, for a guest that wants to see everything.
@@ -103,7 +109,8 @@ pub(crate) fn early_value<'a>(edits: &'a [EarlyEdit], wanted: &HeaderName) -> Op
 }
 
 pub(crate) fn add_early(edits: &mut smallvec::SmallVec<[EarlyEdit; 6]>, edit: EarlyEdit) -> Edit {
-    if edits.len() >= FIELDS {
+    let bytes: usize = edits.iter().chain([&edit]).map(EarlyEdit::bytes).sum();
+    if edits.len() >= FIELDS || bytes > MESSAGE_BYTES {
         return Edit::TooLarge;
     }
     edits.push(edit);
@@ -113,6 +120,8 @@ pub(crate) fn add_early(edits: &mut smallvec::SmallVec<[EarlyEdit; 6]>, edit: Ea
 /// Fields of a message, and bytes of one value, that guests may bring it to.
 const FIELDS: usize = 256;
 const FIELD_BYTES: usize = 16 << 10;
+/// Bytes of all names and values of a message that guests may bring it to.
+const MESSAGE_BYTES: usize = 256 << 10;
 
 /// Fields that frame the message or the connection.
 const FRAMING: [HeaderName; 8] = [
@@ -135,3 +144,23 @@ pub(crate) const CONSUMER: [&str; 6] = [
     "x-credential-identifier",
     "x-anonymous-consumer",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_takes_so_many_bytes_of_fields_and_replacing_one_makes_room() {
+        let mut map = HeaderMap::new();
+        let mut early = smallvec::SmallVec::new();
+        let names: Vec<_> = (0..32).map(|i| HeaderName::try_from(format!("x-{i}")).unwrap()).collect();
+        let big = HeaderValue::from_bytes(&[b'x'; FIELD_BYTES]).unwrap();
+        let set: Vec<_> = names.iter().map(|name| set(&mut map, name, big.clone())).collect();
+        let kept: Vec<_> =
+            names.iter().map(|name| add_early(&mut early, EarlyEdit::Set(name.clone(), big.clone()))).collect();
+        assert_eq!(set, kept);
+        assert_eq!(set.iter().filter(|&&edit| edit == Edit::Done).count(), MESSAGE_BYTES / FIELD_BYTES - 1);
+        assert_eq!(super::set(&mut map, &names[0], big.clone()), Edit::Done, "the same field, as large as before");
+        assert_eq!(append(&mut map, &names[0], big), Edit::TooLarge);
+    }
+}

@@ -35,7 +35,8 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()
     linker.func_wrap("get", |mut store: StoreContextMut<'_, Guest>, (_, key): (Scope, WasmList<u8>)| {
         let plugin = store.data().plugin()?.shared_name();
         let found = store.data().services.kv.get(&plugin, key.as_le_slice(&store));
-        Ok((store.data_mut().hand_out_some(found.map(Value::Bytes))?,))
+        // Charged though shared: the handle keeps a value that may be replaced meanwhile.
+        Ok((found.map_or(Ok(0), |found| store.data_mut().hand_out_made(Value::Bytes(found)))?,))
     })?;
     linker.func_wrap(
         "set",

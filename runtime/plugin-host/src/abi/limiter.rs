@@ -5,7 +5,8 @@ use tollgate_limits as limits;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower};
 use wasmtime::{StoreContextMut, bail};
 
-use crate::guest::{Guest, Owned};
+use crate::exchange::{MOST_KEY_BYTES, MOST_RESERVATIONS};
+use crate::guest::Guest;
 
 #[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
 #[component(enum)]
@@ -123,11 +124,11 @@ fn define(guest: &mut Guest, rule: &Rule) -> wasmtime::Result<Result<u32, String
         window: Duration::from_millis(rule.window),
         burst: rule.burst,
     };
-    if guest.rules.iter().filter(|(_, rule)| rule.plugin == owner).count() >= RULES {
+    if guest.rules.count(owner) >= RULES {
         return Ok(Err(format!("a plugin may define {RULES} rules")));
     }
     Ok(match guest.services.limiter.rule(&identity, spec) {
-        Ok(rule) => Ok(guest.rules.insert(Owned { plugin: owner, thing: rule }) as u32),
+        Ok(rule) => Ok(guest.rules.add(owner, rule)),
         Err(invalid) => Err(invalid.to_string()),
     })
 }
@@ -136,14 +137,21 @@ fn take(guest: &mut Guest, asks: &[Ask]) -> wasmtime::Result<Verdict> {
     if asks.is_empty() || asks.len() > ASKS {
         bail!("between 1 and {ASKS} limits are taken at once, not {}", asks.len());
     }
-    guest.exchange()?;
+    let mut key_bytes = 0;
+    for ask in asks {
+        key_bytes += guest.bytes(ask.key)?.len();
+    }
+    if !guest.exchange()?.reservations.have_room(key_bytes) {
+        bail!(
+            "the reservations of a request are over the limit: {MOST_RESERVATIONS}, and {MOST_KEY_BYTES} bytes of keys"
+        );
+    }
     let owner = guest.plugin()?.id();
     let verdict = {
         let mut wanted: SmallVec<[limits::Ask<'_>; 4]> = SmallVec::new();
         for ask in asks {
-            let rule = match guest.rules.get(ask.rule as usize) {
-                Some(rule) if rule.plugin == owner => &rule.thing,
-                _ => bail!("rule {} was not defined by this use of the plugin", ask.rule),
+            let Some(rule) = guest.rules.find(owner, ask.rule) else {
+                bail!("rule {} was not defined by this use of the plugin", ask.rule);
             };
             wanted.push(limits::Ask { rule, key: guest.bytes(ask.key)?, cost: ask.cost });
         }
@@ -158,11 +166,7 @@ fn take(guest: &mut Guest, asks: &[Ask]) -> wasmtime::Result<Verdict> {
     guest.standings.extend(verdict.standings.iter().copied());
     let tightest = guest.standings.get(verdict.tightest).copied();
     let reservation = match decision {
-        Decision::Admitted => {
-            let taken = &mut guest.exchange()?.taken;
-            taken.push(verdict.taken);
-            taken.len() as u64
-        }
+        Decision::Admitted => guest.exchange()?.reservations.add(verdict.taken, key_bytes),
         _ => 0,
     };
     Ok(Verdict {
@@ -181,8 +185,8 @@ fn reserved(guest: &mut Guest, reservation: u64) -> wasmtime::Result<Option<limi
     if reservation == 0 {
         return Ok(None);
     }
-    match guest.exchange()?.taken.get_mut(reservation as usize - 1) {
-        Some(taken) => Ok(Some(std::mem::take(taken))),
+    match guest.exchange()?.reservations.settle(reservation) {
+        Some(taken) => Ok(Some(taken)),
         None => bail!("reservation {reservation} is not one of this request"),
     }
 }

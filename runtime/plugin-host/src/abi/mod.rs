@@ -51,4 +51,4 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

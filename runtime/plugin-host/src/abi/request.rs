@@ -53,6 +53,9 @@ fn add_reading(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
     linker.func_wrap("get", |mut store: StoreContextMut<'_, Guest>, (which,): (Property,)| {
         let guest = store.data_mut();
         let value = property(guest.exchange()?, which);
+        if let Some(Value::Bytes(made)) = &value {
+            guest.charge(made.len())?;
+        }
         Ok((guest.hand_out_some(value)?,))
     })?;
     linker.func_wrap("header", |mut store: StoreContextMut<'_, Guest>, (name,): (u32,)| {
@@ -82,7 +85,7 @@ fn add_reading(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         let value = form_urlencoded::parse(query.as_bytes())
             .find(|(key, _)| *key == name)
             .map(|(_, value)| Value::Bytes(Bytes::from(value.into_owned())));
-        Ok((guest.hand_out_some(value)?,))
+        Ok((value.map_or(Ok(0), |value| guest.hand_out_made(value))?,))
     })
 }
 
@@ -183,7 +186,11 @@ fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result
         return Ok(Edit::Reserved);
     }
     let name = &field.name;
-    Ok(match edit {
+    let bytes = match &edit {
+        FieldEdit::Set(Some(value)) | FieldEdit::Append(Some(value)) => value.len(),
+        _ => 0,
+    };
+    let done = match edit {
         FieldEdit::Remove => {
             request.headers.remove(name);
             Edit::Done
@@ -202,7 +209,11 @@ fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result
             Ok(value) => fields::append(&mut request.headers, name, value),
             Err(refusal) => refusal,
         },
-    })
+    };
+    if done == Edit::Done {
+        guest.charge(bytes)?;
+    }
+    Ok(done)
 }
 
 /// The head, unless it is already on its way.

@@ -149,6 +149,7 @@ fn edit(
     if field.reserved_in_response {
         return Ok(Edit::Reserved);
     }
+    let bytes: usize = value.iter().flatten().map(HeaderValue::len).sum();
     let change = match value {
         None => EarlyEdit::Remove(field.name),
         Some(value) => match fields::checked(value) {
@@ -156,7 +157,7 @@ fn edit(
             Err(refusal) => return Ok(refusal),
         },
     };
-    Ok(match (&mut response.head, change) {
+    let done = match (&mut response.head, change) {
         (Some(head), EarlyEdit::Set(name, value)) => fields::set(&mut head.headers, &name, value),
         (Some(head), EarlyEdit::Append(name, value)) => fields::append(&mut head.headers, &name, value),
         (Some(head), EarlyEdit::Remove(name)) => {
@@ -164,7 +165,11 @@ fn edit(
             Edit::Done
         }
         (None, change) => fields::add_early(&mut response.early, change),
-    })
+    };
+    if done == Edit::Done {
+        guest.charge(bytes)?;
+    }
+    Ok(done)
 }
 
 /// What the edits so far would make of an empty response.

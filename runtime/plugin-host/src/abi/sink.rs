@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 use wasmtime::{StoreContextMut, bail};
 
-use crate::guest::{Guest, Owned};
+use crate::guest::Guest;
 use crate::plugin::PluginUse;
 use crate::ports::sink::Target;
 
@@ -14,16 +14,16 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()
     })?;
     linker.func_wrap("write", |store: StoreContextMut<'_, Guest>, (sink, bytes): (u32, WasmList<u8>)| {
         let owner = store.data().plugin()?.id();
-        match store.data().sinks.get(sink as usize) {
-            Some(sink) if sink.plugin == owner => Ok((sink.thing.write(bytes.as_le_slice(&store).to_vec()),)),
-            _ => bail!("sink {sink} was not opened by this use of the plugin"),
+        match store.data().sinks.find(owner, sink) {
+            Some(sink) => Ok((sink.write(bytes.as_le_slice(&store).to_vec()),)),
+            None => bail!("sink {sink} was not opened by this use of the plugin"),
         }
     })
 }
 
 fn open(guest: &mut Guest, target: &str) -> wasmtime::Result<Result<u32, String>> {
     let plugin = guest.configuring()?.clone();
-    if guest.sinks.iter().filter(|(_, sink)| sink.plugin == plugin.id()).count() >= SINKS {
+    if guest.sinks.count(plugin.id()) >= SINKS {
         return Ok(Err(format!("a plugin may open {SINKS} sinks")));
     }
     let resolved = match resolve(&plugin, &guest.services.data, target) {
@@ -31,7 +31,7 @@ fn open(guest: &mut Guest, target: &str) -> wasmtime::Result<Result<u32, String>
         Err(refusal) => return Ok(Err(refusal)),
     };
     Ok(match guest.services.sinks.open(resolved) {
-        Ok(sink) => Ok(guest.sinks.insert(Owned { plugin: plugin.id(), thing: sink }) as u32),
+        Ok(sink) => Ok(guest.sinks.add(plugin.id(), sink)),
         Err(error) => Err(format!("{target} can't be opened: {error}")),
     })
 }

@@ -14,7 +14,7 @@ use crate::module::Hooks;
 use crate::{Host, HostConfig};
 
 /// A module of the world whose functions all trap.
-fn whole_world() -> Vec<u8> {
+pub(crate) fn whole_world() -> Vec<u8> {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-sdk/wit/v0.1");
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(&wit).expect("the WIT parses");
@@ -29,7 +29,7 @@ fn whole_world() -> Vec<u8> {
 #[tokio::test]
 async fn every_import_and_export_of_the_wit_has_the_types_of_the_host() {
     let folder = tempfile::tempdir().unwrap();
-    let config = HostConfig::new(folder.path().into(), folder.path().into());
+    let config = HostConfig { instances: 1, ..HostConfig::new(folder.path().into(), folder.path().into()) };
     let host = Host::start(config, Arc::new(Local::new())).unwrap();
     let component = Component::new(&host.engine, whole_world()).unwrap();
     let pre = host.linker.instantiate_pre(&component).expect("the host offers every import");

@@ -14,7 +14,7 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()
     })?;
     linker.func_wrap("make", |mut store: StoreContextMut<'_, Guest>, (bytes,): (WasmList<u8>,)| {
         let value = Value::Bytes(copied(&store, &bytes, VALUE_BYTES)?);
-        Ok((store.data_mut().hand_out(value)?,))
+        Ok((store.data_mut().hand_out_made(value)?,))
     })?;
     linker.func_wrap("equal", |store: StoreContextMut<'_, Guest>, (left, right): (u32, u32)| {
         let (left, right) = (store.data().bytes(left)?, store.data().bytes(right)?);

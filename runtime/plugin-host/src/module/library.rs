@@ -1,22 +1,23 @@
 //! The modules of this node: what lies in the folder, and which generation of each serves.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tollgate_model::Name;
+use tollgate_model::entity::Plugin;
 
-use super::cache::CodeCache;
+use super::ModuleGeneration;
 use super::compile::Compiler;
-use super::describe::describe;
-use super::{LogWindow, ModuleGeneration};
-use crate::host::Host;
 
 /// All modules ever seen in the folder since the start.
 pub(crate) struct Library {
     modules: Mutex<BTreeMap<Name, Entry>>,
-    compiler: Compiler,
+    pub(super) compiler: Compiler,
+    /// Told when a compilation ended, and when a try is worth repeating.
+    pub(super) ready: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -25,9 +26,17 @@ struct Entry {
     current: Option<Arc<ModuleGeneration>>,
     /// Compiled and described, not yet accepted by all its uses.
     candidate: Option<Arc<ModuleGeneration>>,
+    /// Uses that refused the candidate: it is tried again under others.
+    refused_by: Option<Vec<Arc<Plugin>>>,
+    /// How often the candidate could not be tried.
+    tries: u32,
+    /// Compiles what lies in the folder.
+    loading: Option<AbortHandle>,
+    /// The reason shown for a module without a build changed since [`Library::take_news`].
+    news: bool,
     /// All generations, for counting those alive.
     known: Vec<Weak<ModuleGeneration>>,
-    /// What was last looked at, so that one broken file is compiled once.
+    /// What was last looked at, so that one file is compiled once.
     seen: Option<blake3::Hash>,
     /// The file was there when the folder was last read.
     present: bool,
@@ -41,10 +50,37 @@ struct Failure {
     at: SystemTime,
 }
 
+impl Failure {
+    fn now(message: String) -> Failure {
+        Failure { message, at: SystemTime::now() }
+    }
+}
+
 /// A generation to try for a module, and the one to fall back to.
 pub(crate) struct Candidate {
     pub(crate) newest: Arc<ModuleGeneration>,
     pub(crate) serving: Option<Arc<ModuleGeneration>>,
+}
+
+/// Why there is nothing to try.
+pub(crate) enum Unavailable {
+    /// The first build is being compiled.
+    Loading(String),
+    Missing(String),
+}
+
+/// What the uses of a module made of a generation.
+pub(crate) enum Verdict {
+    Accepted,
+    Refused {
+        uses: Vec<Arc<Plugin>>,
+        message: String,
+    },
+    /// The node had no instance or no time to ask.
+    Untried {
+        uses: Vec<Arc<Plugin>>,
+        message: String,
+    },
 }
 
 /// One module, as shown to people.
@@ -82,87 +118,87 @@ pub enum ModuleState {
 
 impl Library {
     pub(crate) fn start() -> std::io::Result<Library> {
-        Ok(Library { modules: Mutex::default(), compiler: Compiler::start()? })
+        Ok(Library { modules: Mutex::default(), compiler: Compiler::start()?, ready: Arc::default() })
     }
 
-    /// What new snapshots should be built with.
-    pub(crate) fn candidate(&self, name: &Name) -> Result<Candidate, String> {
+    /// What a snapshot in which these are the module's uses should be built with.
+    pub(crate) fn candidate(&self, name: &Name, uses: &[&Arc<Plugin>]) -> Result<Candidate, Unavailable> {
         let modules = self.lock();
-        let entry = modules.get(name).ok_or_else(|| format!("module `{name}` is not in the plugins folder"))?;
+        let missing = || format!("module `{name}` is not in the plugins folder");
+        let entry = modules.get(name).ok_or_else(|| Unavailable::Missing(missing()))?;
         match (&entry.candidate, &entry.current) {
-            (Some(newest), serving) => Ok(Candidate { newest: Arc::clone(newest), serving: serving.clone() }),
-            (None, Some(current)) => Ok(Candidate { newest: Arc::clone(current), serving: None }),
-            (None, None) => Err(match &entry.last_error {
+            (Some(newest), serving) if serving.is_none() || !entry.is_refused_by(uses) => {
+                Ok(Candidate { newest: Arc::clone(newest), serving: serving.clone() })
+            }
+            (_, Some(current)) => Ok(Candidate { newest: Arc::clone(current), serving: None }),
+            (_, None) if entry.is_loading() => {
+                Err(Unavailable::Loading(format!("module `{name}` is still being compiled")))
+            }
+            (_, None) => Err(Unavailable::Missing(match &entry.last_error {
                 Some(failure) => format!("module `{name}` {}", failure.message),
-                None => format!("module `{name}` is not in the plugins folder"),
-            }),
+                None => missing(),
+            })),
         }
     }
 
-    /// All uses accepted this generation: it serves from now on.
-    pub(crate) fn promote(&self, name: &Name, generation: &Arc<ModuleGeneration>) {
+    /// A whole configuration was accepted: what its modules' uses said of the candidates counts.
+    pub(crate) fn settle(&self, verdicts: impl IntoIterator<Item = (Name, Arc<ModuleGeneration>, Verdict)>) {
         let mut modules = self.lock();
-        let Some(entry) = modules.get_mut(name) else { return };
-        if entry.candidate.as_ref().is_some_and(|candidate| Arc::ptr_eq(candidate, generation)) {
-            entry.candidate = None;
-            entry.current = Some(Arc::clone(generation));
-            entry.last_error = None;
+        for (name, generation, verdict) in verdicts {
+            let Some(entry) = modules.get_mut(&name) else { continue };
+            match verdict {
+                Verdict::Accepted => entry.promote(generation),
+                // A newer one was loaded meanwhile, and nobody asked about that.
+                _ if !entry.has_candidate(&generation) => {}
+                Verdict::Refused { uses, message } => {
+                    tracing::warn!(module = name.as_str(), "module refused: it {message}");
+                    entry.refused_by = Some(uses);
+                    entry.last_error = Some(Failure::now(message));
+                }
+                Verdict::Untried { uses, message } => {
+                    tracing::warn!(module = name.as_str(), "module could not be tried: it {message}");
+                    entry.last_error = Some(Failure::now(message));
+                    entry.tries += 1;
+                    // One that hangs each time must not be asked for ever.
+                    match entry.tries < TRIES {
+                        true => self.try_again_soon(),
+                        false => entry.refused_by = Some(uses),
+                    }
+                }
+            }
         }
     }
 
     /// Nobody uses these modules: no use can refuse their newest builds.
     pub(crate) fn promote_unused(&self, used: impl Fn(&Name) -> bool) {
         for (name, entry) in self.lock().iter_mut().filter(|(name, _)| !used(name)) {
-            if let Some(candidate) = entry.candidate.take() {
+            if let Some(candidate) = entry.candidate.clone() {
                 tracing::debug!(module = name.as_str(), "module loaded, no plugin uses it");
-                entry.current = Some(candidate);
-                entry.last_error = None;
+                entry.promote(candidate);
             }
         }
     }
 
-    /// A use refused this generation: the one that serves goes on.
-    pub(crate) fn reject(&self, name: &Name, generation: &Arc<ModuleGeneration>, message: String) {
-        let mut modules = self.lock();
-        let Some(entry) = modules.get_mut(name) else { return };
-        if entry.candidate.as_ref().is_some_and(|candidate| Arc::ptr_eq(candidate, generation)) {
-            tracing::warn!(module = name.as_str(), digest = generation.digest(), "module refused: it {message}");
-            entry.candidate = None;
-            entry.last_error = Some(Failure { message, at: SystemTime::now() });
-        }
+    /// A snapshot built now would differ from one built before. Told once, but for candidates:
+    /// those are news until they are settled.
+    pub(super) fn take_news(&self) -> bool {
+        self.lock().values_mut().fold(false, |news, entry| {
+            std::mem::take(&mut entry.news) | (entry.candidate.is_some() && entry.refused_by.is_none()) | news
+        })
     }
 
-    pub(crate) fn report(&self) -> Vec<ModuleReport> {
-        self.lock().iter_mut().map(|(name, entry)| entry.report(name)).collect()
+    /// What could not be tried for want of an instance or of time is worth another try soon.
+    pub(crate) fn try_again_soon(&self) {
+        let ready = Arc::clone(&self.ready);
+        tokio::spawn(async move {
+            tokio::time::sleep(RETRY).await;
+            ready.notify_one();
+        });
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
-        self.modules.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-impl Host {
-    /// Reads the folder. True when a snapshot built now would differ from one built before. Called
-    /// on hints and now and then; doing it too often costs time only.
-    pub async fn refresh(&self) -> bool {
-        let files = match modules_in(&self.config.folder) {
-            Ok(files) => files,
-            Err(error) => {
-                tracing::warn!(folder = %self.config.folder.display(), %error, "the plugins folder can't be read");
-                return false;
-            }
-        };
-        self.note_removed(&files);
-        let mut changed = false;
-        for (name, path) in files {
-            changed |= self.refresh_module(&name, &path).await;
-        }
-        changed
-    }
-
-    fn note_removed(&self, files: &BTreeMap<Name, PathBuf>) {
-        let mut modules = self.library.lock();
-        for (name, entry) in modules.iter_mut().filter(|(name, _)| !files.contains_key(*name)) {
+    /// Keeps in mind which files are there.
+    pub(super) fn note_removed(&self, is_there: impl Fn(&Name) -> bool) {
+        for (name, entry) in self.lock().iter_mut().filter(|(name, _)| !is_there(name)) {
             if std::mem::take(&mut entry.present) {
                 tracing::warn!(module = name.as_str(), "module file removed, the loaded build goes on serving");
                 entry.seen = None;
@@ -170,23 +206,34 @@ impl Host {
         }
     }
 
-    async fn refresh_module(&self, name: &Name, path: &Path) -> bool {
-        let read = read_settled(path, self.config.module_size).await;
-        let (digest, outcome) = match read {
-            Ok(None) => return false,
-            Ok(Some(bytes)) => {
-                let digest = blake3::hash(&bytes);
-                if self.already_seen(name, &digest) {
-                    return false;
-                }
-                (Some(digest), self.load(name, digest, bytes).await)
-            }
-            Err(message) => (None, Err(message)),
-        };
-        let mut modules = self.library.lock();
+    /// True when these bytes (`None`: none that can be loaded) were not the last ones looked at;
+    /// they are from now on.
+    pub(super) fn look_at(&self, name: &Name, digest: Option<blake3::Hash>) -> bool {
+        let mut modules = self.lock();
         let entry = modules.entry(name.clone()).or_default();
         entry.present = true;
-        entry.seen = digest;
+        let before = std::mem::replace(&mut entry.seen, digest);
+        before != digest
+    }
+
+    /// `task` loads what was last looked at. One that loads older bytes need not go on.
+    pub(super) fn note_load(&self, name: &Name, task: AbortHandle) {
+        if let Some(entry) = self.lock().get_mut(name)
+            && let Some(older) = entry.loading.replace(task)
+        {
+            older.abort();
+        }
+    }
+
+    /// What became of these bytes. Nothing, if others were looked at since.
+    pub(super) fn loaded(
+        &self,
+        name: &Name,
+        digest: Option<blake3::Hash>,
+        outcome: Result<Arc<ModuleGeneration>, String>,
+    ) {
+        let mut modules = self.lock();
+        let Some(entry) = modules.get_mut(name).filter(|entry| entry.seen == digest) else { return };
         match outcome {
             Ok(generation) => {
                 tracing::info!(
@@ -200,56 +247,53 @@ impl Host {
                 entry.known.push(Arc::downgrade(&generation));
                 entry.loads += 1;
                 entry.candidate = Some(generation);
-                true
+                entry.refused_by = None;
+                entry.tries = 0;
             }
             Err(message) => {
+                // What the folder had before is of the past.
+                entry.candidate = None;
                 if entry.last_error.as_ref().is_none_or(|last| last.message != message) {
                     tracing::error!(module = name.as_str(), "module not loaded: it {message}");
+                    entry.news |= entry.current.is_none();
+                    entry.last_error = Some(Failure::now(message));
                 }
-                entry.last_error = Some(Failure { message, at: SystemTime::now() });
-                // Without a build that serves, the reason shown for the routes is a new one.
-                entry.current.is_none()
             }
         }
     }
 
-    fn already_seen(&self, name: &Name, digest: &blake3::Hash) -> bool {
-        let mut modules = self.library.lock();
-        let entry = modules.entry(name.clone()).or_default();
-        entry.present = true;
-        entry.seen.as_ref() == Some(digest)
+    pub(crate) fn report(&self) -> Vec<ModuleReport> {
+        self.lock().iter_mut().map(|(name, entry)| entry.report(name)).collect()
     }
 
-    /// Compiles and describes one build, aside.
-    async fn load(&self, name: &Name, digest: blake3::Hash, bytes: Vec<u8>) -> Result<Arc<ModuleGeneration>, String> {
-        let size = bytes.len();
-        let cache = CodeCache::new(&self.config.cache, &self.engine);
-        let patience = self.config.compile_time;
-        let component = self.library.compiler.component(&self.engine, &cache, digest, bytes, patience).await?;
-        let manifest = describe(&self.engine, &component, &self.services, self.config.memory).await?;
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| format!("needs what this gateway does not offer: {error:#}"))?;
-        let schema = jsonschema::validator_for(&manifest.settings_schema)
-            .map_err(|error| format!("has a settings schema that is not valid: {error}"))?;
-        Ok(Arc::new(ModuleGeneration {
-            name: name.as_str().to_owned(),
-            number: self.next_generation(),
-            digest,
-            size,
-            manifest,
-            memory: self.config.memory,
-            pre,
-            schema,
-            loaded_at: SystemTime::now(),
-            log_window: LogWindow::default(),
-            fault_window: LogWindow::default(),
-        }))
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
+        self.modules.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl Entry {
+    fn promote(&mut self, generation: Arc<ModuleGeneration>) {
+        if self.has_candidate(&generation) {
+            self.candidate = None;
+            self.refused_by = None;
+            self.last_error = None;
+        }
+        // It serves even if a newer one was loaded meanwhile.
+        self.current = Some(generation);
+    }
+
+    fn has_candidate(&self, generation: &Arc<ModuleGeneration>) -> bool {
+        self.candidate.as_ref().is_some_and(|candidate| Arc::ptr_eq(candidate, generation))
+    }
+
+    fn is_refused_by(&self, uses: &[&Arc<Plugin>]) -> bool {
+        self.refused_by.as_ref().is_some_and(|refusing| refusing.iter().eq(uses.iter().copied()))
+    }
+
+    fn is_loading(&self) -> bool {
+        self.loading.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
     fn report(&mut self, name: &Name) -> ModuleReport {
         self.known.retain(|known| known.strong_count() > 0);
         let state = match (&self.current, self.present, &self.last_error) {
@@ -278,50 +322,10 @@ impl Entry {
     }
 }
 
-/// `<module>.wasm` of the folder. Other files, and names that could not be in a configuration, are
-/// none of ours.
-fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<Name, PathBuf>> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|extension| extension != "wasm") {
-            continue;
-        }
-        match path.file_stem().and_then(|stem| stem.to_str()).map(Name::parse) {
-            Some(Ok(name)) => {
-                found.insert(name, path);
-            }
-            _ => tracing::debug!(path = %path.display(), "file name is no module name, ignored"),
-        }
-    }
-    Ok(found)
-}
+/// How long after a try that was nobody's fault it is repeated.
+const RETRY: Duration = Duration::from_secs(5);
+/// Tries of a candidate that may come to nothing.
+const TRIES: u32 = 3;
 
-/// The file's bytes once two looks at it agree: a copy in progress is not read half. `None` when
-/// it went away meanwhile.
-async fn read_settled(path: &Path, most: u64) -> Result<Option<Vec<u8>>, String> {
-    let look = || {
-        let about = std::fs::metadata(path).ok()?;
-        Some((about.len(), about.modified().ok()?))
-    };
-    let Some(mut before) = look() else { return Ok(None) };
-    loop {
-        if before.0 > most {
-            return Err(format!("has {} bytes, over the limit of {most}", before.0));
-        }
-        let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
-        // A file written a moment ago may still grow.
-        let fresh = before.1.elapsed().is_ok_and(|age| age < SETTLE);
-        if fresh {
-            tokio::time::sleep(SETTLE).await;
-        }
-        let Some(after) = look() else { return Ok(None) };
-        if after == before {
-            return Ok(Some(bytes));
-        }
-        before = after;
-    }
-}
-
-/// How long a file must have stayed the same.
-const SETTLE: Duration = Duration::from_millis(20);
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod compile;
 mod describe;
 mod form;
 mod library;
+mod refresh;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -15,7 +16,7 @@ use wasmtime::component::InstancePre;
 use crate::abi::{self, HookFlags};
 use crate::guest::Guest;
 
-pub(crate) use library::Library;
+pub(crate) use library::{Library, Unavailable, Verdict};
 pub use library::{ModuleReport, ModuleState};
 
 /// One build of a module, compiled and described. Instances, uses and chains hold it; when the last

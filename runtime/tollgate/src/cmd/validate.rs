@@ -19,7 +19,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let prepared = runtime.block_on(async {
         let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
-        host.refresh().await;
+        host.refresh_all().await;
         let prepared = host.prepare(&loaded.set, &Prepared::default()).await;
         Ok::<_, anyhow::Error>(prepared.map_err(|problems| Invalid(settings_report(&loaded.document, &problems))))
     })??;

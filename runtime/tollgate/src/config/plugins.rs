@@ -56,12 +56,12 @@ impl Decode for PluginsTable {
             );
         }
         let instances = fields.maybe::<u64>("instances");
-        if instances.is_some_and(|n| !(1..=100_000).contains(&n)) {
-            fields.refuse("instances", Complaint::new("instances are between 1 and 100000", "the default is 8192"));
+        if instances.is_some_and(|n| !(1..=16_000).contains(&n)) {
+            fields.refuse("instances", Complaint::new("instances are between 1 and 16000", "the default is 8192"));
         }
         let instances_per_worker = fields.maybe::<u64>("instances_per_worker");
         if instances_per_worker == Some(0) {
-            let hint = "the default is 1024";
+            let hint = "the default is 2048";
             fields.refuse("instances_per_worker", Complaint::new("with no instance no plugin can run", hint));
         }
         let table = PluginsTable {

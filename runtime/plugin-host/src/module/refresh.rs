@@ -1,0 +1,163 @@
+//! Reads the plugins folder, and compiles what is new in it, aside.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinHandle;
+use tollgate_model::Name;
+
+use super::cache::CodeCache;
+use super::describe::describe;
+use super::{LogWindow, ModuleGeneration};
+use crate::host::Host;
+
+impl Host {
+    /// Reads the folder. True when a snapshot built now would differ from one built before. Called
+    /// on hints and now and then; doing it too often costs time only. New modules are compiled
+    /// aside: what takes longer than a moment is announced by [`Host::module_ready`].
+    pub async fn refresh(self: &Arc<Self>) -> bool {
+        let loads = self.start_loads().await;
+        // Nothing is lost: the loads go on, and the next call tells what they brought.
+        let _ = tokio::time::timeout(PATIENCE, ended(loads)).await;
+        self.library.take_news()
+    }
+
+    /// As [`Host::refresh`], but waits until all that is new is compiled, or is known not to be.
+    pub async fn refresh_all(self: &Arc<Self>) -> bool {
+        ended(self.start_loads().await).await;
+        self.library.take_news()
+    }
+
+    /// Done when [`Host::refresh`] is worth calling though no file changed: a compilation ended, or
+    /// something could not be tried and is worth another try. May be done for nothing; for one waiter.
+    pub async fn module_ready(&self) {
+        self.library.ready.notified().await;
+    }
+
+    async fn start_loads(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
+        let files = match modules_in(&self.config.folder) {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!(folder = %self.config.folder.display(), %error, "the plugins folder can't be read");
+                return Vec::new();
+            }
+        };
+        self.library.note_removed(|name| files.contains_key(name));
+        let mut loads = Vec::new();
+        for (name, path) in files {
+            loads.extend(self.start_load(name, &path).await);
+        }
+        loads
+    }
+
+    /// `None` when the file is as it was, or can't be loaded at all.
+    async fn start_load(self: &Arc<Self>, name: Name, path: &Path) -> Option<JoinHandle<()>> {
+        let bytes = match read_settled(path, self.config.module_size).await {
+            Ok(bytes) => bytes?,
+            Err(message) => {
+                self.library.look_at(&name, None);
+                self.library.loaded(&name, None, Err(message));
+                return None;
+            }
+        };
+        let digest = blake3::hash(&bytes);
+        if !self.library.look_at(&name, Some(digest)) {
+            return None;
+        }
+        let (host, module) = (Arc::clone(self), name.clone());
+        let load = tokio::spawn(async move {
+            let outcome = host.load(&module, digest, bytes).await;
+            host.library.loaded(&module, Some(digest), outcome);
+            host.library.ready.notify_one();
+        });
+        self.library.note_load(&name, load.abort_handle());
+        Some(load)
+    }
+
+    /// Compiles and describes one build, aside.
+    async fn load(&self, name: &Name, digest: blake3::Hash, bytes: Vec<u8>) -> Result<Arc<ModuleGeneration>, String> {
+        let size = bytes.len();
+        let cache = CodeCache::new(&self.config.cache, &self.engine);
+        let patience = self.config.compile_time;
+        let component = self.library.compiler.component(&self.engine, &cache, digest, bytes, patience).await?;
+        let manifest = describe(&self.engine, &component, &self.services, self.config.memory).await?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| format!("needs what this gateway does not offer: {error:#}"))?;
+        let schema = jsonschema::validator_for(&manifest.settings_schema)
+            .map_err(|error| format!("has a settings schema that is not valid: {error}"))?;
+        Ok(Arc::new(ModuleGeneration {
+            name: name.as_str().to_owned(),
+            number: self.next_generation(),
+            digest,
+            size,
+            manifest,
+            memory: self.config.memory,
+            pre,
+            schema,
+            loaded_at: SystemTime::now(),
+            log_window: LogWindow::default(),
+            fault_window: LogWindow::default(),
+        }))
+    }
+}
+
+async fn ended(loads: Vec<JoinHandle<()>>) {
+    for load in loads {
+        // One that panicked or gave way to newer bytes brought nothing.
+        let _ = load.await;
+    }
+}
+
+/// `<module>.wasm` of the folder. Other files, and names that could not be in a configuration, are
+/// none of ours.
+fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<Name, PathBuf>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "wasm") {
+            continue;
+        }
+        match path.file_stem().and_then(|stem| stem.to_str()).map(Name::parse) {
+            Some(Ok(name)) => {
+                found.insert(name, path);
+            }
+            _ => tracing::debug!(path = %path.display(), "file name is no module name, ignored"),
+        }
+    }
+    Ok(found)
+}
+
+/// The file's bytes once two looks at it agree: a copy in progress is not read half. `None` when
+/// it went away meanwhile.
+async fn read_settled(path: &Path, most: u64) -> Result<Option<Vec<u8>>, String> {
+    let look = || {
+        let about = std::fs::metadata(path).ok()?;
+        Some((about.len(), about.modified().ok()?))
+    };
+    let Some(mut before) = look() else { return Ok(None) };
+    loop {
+        if before.0 > most {
+            return Err(format!("has {} bytes, over the limit of {most}", before.0));
+        }
+        let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
+        // A file written a moment ago may still grow.
+        let fresh = before.1.elapsed().is_ok_and(|age| age < SETTLE);
+        if fresh {
+            tokio::time::sleep(SETTLE).await;
+        }
+        let Some(after) = look() else { return Ok(None) };
+        if after == before {
+            return Ok(Some(bytes));
+        }
+        before = after;
+    }
+}
+
+/// How long a file must have stayed the same.
+const SETTLE: Duration = Duration::from_millis(20);
+/// How long a reading of the folder waits for compilations, all together.
+const PATIENCE: Duration = Duration::from_millis(200);
