@@ -88,6 +88,15 @@ async fn validate_checks_the_settings_of_plugins() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_asks_for_tls_is_refused_not_spoken_to_in_clear() {
+    let origin = Origin::start();
+    let ran = Setup::new(plain(&origin).replace("http://", "https://")).validate();
+    assert_ne!(ran.code, 0, "{ran:?}");
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("TLS to upstreams is not supported yet; use http"), "{said}");
+}
+
+#[tokio::test]
 async fn a_good_change_is_live_without_closing_a_connection() {
     let origin = Origin::start();
     let gateway = Setup::new(plain(&origin)).start().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tollgate_tests::{Origin, Raw, Setup, WebSocket, curl, get, post, until};
+use tollgate_tests::{Connection, Origin, Raw, Setup, WebSocket, curl, get, post, until};
 
 use crate::configs::plain;
 
@@ -44,6 +44,27 @@ async fn trailers_pass_both_ways() {
     let text = Raw::exchange(gateway.proxy, request).await;
     assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
     assert_eq!(origin.seen().last().expect("a request").trailers, [("x-sum".to_owned(), "42".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_arrives_whatever_the_method() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+        3\r\nabc\r\n0\r\n\r\n";
+    let text = Raw::exchange(gateway.proxy, request).await;
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    assert_eq!(origin.seen().last().expect("a request").body_length, 3);
+}
+
+/// What is left of a body must not be taken for the next request, nor cost the client its connection.
+#[tokio::test]
+async fn a_connection_outlives_a_small_body_that_nobody_read() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin).replace(r#"paths = ["/"]"#, r#"paths = ["/only"]"#)).start().await;
+    let mut kept = Connection::open(gateway.proxy).await.expect("a connection");
+    assert_eq!(kept.send(post("/nowhere", vec![b'x'; 90_000])).await.expect("an answer").status, 404);
+    assert_eq!(kept.send(get("/only")).await.expect("the connection is kept").status, 200);
 }
 
 #[tokio::test]

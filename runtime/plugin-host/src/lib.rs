@@ -34,6 +34,7 @@ mod prepare;
 mod value;
 mod worker;
 
+pub use abi::CONSUMER_FIELDS;
 pub use batch::FinishedRequest;
 pub use chain::{BodyMode, CompiledChain, Outcome, Run};
 pub use config::{HookLimits, HostConfig};

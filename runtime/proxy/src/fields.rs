@@ -2,7 +2,7 @@
 
 use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
-use tollgate_plugin_host::Identity;
+use tollgate_plugin_host::{CONSUMER_FIELDS, Identity};
 
 use crate::intake::Ends;
 
@@ -100,15 +100,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 fn is_consumer(name: &str) -> bool {
-    matches!(
-        name,
-        "x-consumer-id"
-            | "x-consumer-custom-id"
-            | "x-consumer-username"
-            | "x-consumer-groups"
-            | "x-credential-identifier"
-            | "x-anonymous-consumer"
-    )
+    CONSUMER_FIELDS.contains(&name)
 }
 
 fn is_forwarding(name: &str) -> bool {

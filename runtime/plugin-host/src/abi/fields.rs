@@ -39,7 +39,7 @@ impl FieldName {
     pub(crate) fn parse(name: &str) -> Option<FieldName> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         let framing = FRAMING.contains(&name);
-        let consumer = CONSUMER.contains(&name.as_str());
+        let consumer = CONSUMER_FIELDS.contains(&name.as_str());
         Some(FieldName { reserved_in_request: framing || consumer, reserved_in_response: framing, name })
     }
 }
@@ -136,7 +136,7 @@ const FRAMING: [HeaderName; 8] = [
 ];
 
 /// Fields by which the gateway tells the upstream who calls.
-pub(crate) const CONSUMER: [&str; 6] = [
+pub const CONSUMER_FIELDS: [&str; 6] = [
     "x-consumer-id",
     "x-consumer-custom-id",
     "x-consumer-username",

@@ -23,6 +23,7 @@ mod values;
 
 use wasmtime::component::{Linker, LinkerInstance};
 
+pub use fields::CONSUMER_FIELDS;
 pub(crate) use fields::FieldName;
 pub(crate) use types::{Action, Capability, ConfigProblem, HookFlags, LogRecord, Manifest, Subscription, Text};
 
