@@ -38,5 +38,5 @@ mod worker;
 pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
 pub use metrics::{Histogram, Totals, WorkerMetrics};
-pub use snapshot::{Builder, RouteEntry, Snapshot, unsupported};
+pub use snapshot::{Builder, RouteEntry, Snapshot};
 pub use worker::{WorkerHandle, spawn};

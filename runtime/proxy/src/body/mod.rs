@@ -2,9 +2,11 @@
 
 mod request;
 mod response;
+mod retained;
 
 pub(crate) use request::{Progress, RequestBody};
 pub(crate) use response::{ResponseBody, UpstreamBody};
+pub(crate) use retained::{Attempt, Retained};
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
-use super::BodyError;
+use super::{Attempt, BodyError};
 use crate::error::ErrorKind;
 use crate::timer::Idle;
 
@@ -24,6 +24,8 @@ pub(crate) enum RequestBody {
     },
     /// What hooks made of the client's.
     Piped(mpsc::Receiver<Result<Frame<Bytes>, BodyError>>),
+    /// Any of these, kept for another attempt.
+    Attempt(Attempt),
 }
 
 /// How far a client's body has come. The request's own task looks at it while the connection's
@@ -119,6 +121,7 @@ impl Body for RequestBody {
                 }
             },
             RequestBody::Piped(pieces) => pieces.poll_recv(context),
+            RequestBody::Attempt(attempt) => Pin::new(attempt).poll_frame(context),
         }
     }
 
@@ -128,6 +131,7 @@ impl Body for RequestBody {
             RequestBody::Whole(bytes) => bytes.is_none(),
             RequestBody::Streamed { incoming, .. } => incoming.is_end_stream(),
             RequestBody::Piped(_) => false,
+            RequestBody::Attempt(attempt) => attempt.is_end_stream(),
         }
     }
 
@@ -137,6 +141,7 @@ impl Body for RequestBody {
             RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             RequestBody::Streamed { incoming, .. } => incoming.size_hint(),
             RequestBody::Piped(_) => SizeHint::default(),
+            RequestBody::Attempt(attempt) => attempt.size_hint(),
         }
     }
 }
