@@ -56,7 +56,9 @@ async fn live(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Resu
         }
     });
 
-    let mut reconciler = Reconciler::new(store, Arc::clone(&host), Builder::new(Pepper::random()), Arc::clone(&state));
+    let folder = config.store.parent().unwrap_or(Path::new("."));
+    let builder = Builder::new(Pepper::random(), folder);
+    let mut reconciler = Reconciler::new(store, Arc::clone(&host), builder, Arc::clone(&state));
     let first = reconciler.first().await.map_err(Invalid)?;
     let proxy = Arc::new(config.proxy.clone());
     let mut workers = Vec::new();

@@ -22,7 +22,7 @@ pub struct NodeStatus {
     pub workers: usize,
     pub configuration: ConfigurationStatus,
     pub counts: EntityCounts,
-    /// Routes and consumers that answer 503 on this node.
+    /// Routes, services and consumers that answer 503 on this node.
     pub degraded_places: Vec<DegradedPlace>,
     pub modules: ModuleCounts,
 }
