@@ -12,19 +12,30 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::fields;
 use crate::http2;
 use crate::intake::Ends;
+use crate::metrics::ConnectionFault;
 use crate::protocol::{self, Protocol};
 use crate::service;
 use crate::stall::StallGuard;
 use crate::timer::within;
+use crate::tls::{self, TlsServer};
 use crate::worker::Shared;
 
 /// Serves requests until the client closes, stays silent too long, or the worker drains.
-pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsServer>) {
     tune(&stream);
     let Ok(local) = stream.local_addr() else { return };
     let ends = Ends::new(peer, local, worker.config.trusts(peer.ip().to_canonical()));
+    match tls {
+        None => plain(worker, stream, ends).await,
+        // Boxed, as what follows: plain connections of HTTP/1.1 need not have room for it.
+        Some(tls) => Box::pin(secured(worker, stream, ends, tls)).await,
+    }
+}
+
+async fn plain(worker: Rc<Shared>, stream: TcpStream, ends: Ends) {
     let recognised = tokio::select! {
         biased;
         recognised = within(worker.config.idle, protocol::recognise(stream)) => recognised,
@@ -33,8 +44,30 @@ pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAdd
     let Ok(Ok((protocol, stream))) = recognised else { return };
     match protocol {
         Protocol::Http1 => http1(worker, stream, ends).await,
-        // Boxed: connections of HTTP/1.1 need not have room for it.
         Protocol::Http2 => Box::pin(http2::serve(worker, stream, ends)).await,
+    }
+}
+
+async fn secured(worker: Rc<Shared>, stream: TcpStream, mut ends: Ends, tls: TlsServer) {
+    let accepted = tokio::select! {
+        biased;
+        accepted = tls.accept(stream) => accepted,
+        () = drained(&worker) => return,
+    };
+    let stream = match accepted {
+        Ok(stream) => stream,
+        Err(error) => {
+            worker.metrics.connection_fault(ConnectionFault::Handshake);
+            tracing::debug!(peer = %ends.peer, %error, "no TLS session");
+            return;
+        }
+    };
+    ends.scheme = "https";
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    ends.client_certificate = shown.map(|certificate| fields::client_certificate(certificate));
+    match tls::agreed_on_http2(&stream) {
+        true => Box::pin(http2::serve(worker, stream, ends)).await,
+        false => http1(worker, stream, ends).await,
     }
 }
 

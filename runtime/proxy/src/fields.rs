@@ -1,5 +1,7 @@
 //! Fields that a proxy takes away and adds (RFC 9110, 7.6).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use tollgate_plugin_host::{CONSUMER_FIELDS, Identity};
@@ -73,7 +75,10 @@ fn remove_all(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
 }
 
 fn forged_by_anybody(name: &str) -> bool {
-    is_consumer(name) || (name.contains('_') && (is_consumer(&dashed(name)) || is_forwarding(&dashed(name))))
+    is_consumer(name)
+        || is_client_certificate(name)
+        || (name.contains('_')
+            && (is_consumer(&dashed(name)) || is_client_certificate(&dashed(name)) || is_forwarding(&dashed(name))))
 }
 
 fn forged_by_strangers(name: &str) -> bool {
@@ -101,6 +106,10 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 fn is_consumer(name: &str) -> bool {
     CONSUMER_FIELDS.contains(&name)
+}
+
+fn is_client_certificate(name: &str) -> bool {
+    matches!(name, "client-cert" | "client-cert-chain")
 }
 
 fn is_forwarding(name: &str) -> bool {
@@ -134,6 +143,11 @@ pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>
     }
 }
 
+/// A certificate (DER) as `Client-Cert` has it: a byte sequence (RFC 9440, 2.1; RFC 8941, 3.3.5).
+pub(crate) fn client_certificate(der: &[u8]) -> HeaderValue {
+    HeaderValue::try_from(format!(":{}:", STANDARD.encode(der))).expect("base64 is a field value")
+}
+
 /// `X-Forwarded-*`: added to what a trusted proxy said, put in place of what anybody else did.
 pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static str, host: &HeaderValue) {
     let before = match (ends.trusted, headers.get(&X_FORWARDED_FOR)) {
@@ -155,6 +169,9 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static s
         say(X_FORWARDED_HOST, host.clone());
     }
     say(X_FORWARDED_PORT, ends.local_port.clone());
+    if let Some(certificate) = &ends.client_certificate {
+        headers.insert(CLIENT_CERT, certificate.clone());
+    }
 }
 
 pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
@@ -179,6 +196,7 @@ fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
@@ -231,7 +249,13 @@ mod tests {
 
     #[test]
     fn underscores_forge_nothing() {
-        let mut headers = map(&[("x_consumer_id", "root"), ("x-real-ip", "1.2.3.4"), ("x_harmless", "1")]);
+        let mut headers = map(&[
+            ("x_consumer_id", "root"),
+            ("client-cert", ":AA==:"),
+            ("client_cert", "x"),
+            ("x-real-ip", "1.2.3.4"),
+            ("x_harmless", "1"),
+        ]);
         cleanse(&mut headers, false);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_harmless"]);
     }

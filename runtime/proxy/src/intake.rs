@@ -28,6 +28,8 @@ pub(crate) struct Ends {
     pub(crate) trusted: bool,
     /// `https` over TLS.
     pub(crate) scheme: &'static str,
+    /// The certificate that the client proved to own, as `Client-Cert` has it.
+    pub(crate) client_certificate: Option<HeaderValue>,
     /// Of an HTTP/2 connection: the streams that are open.
     pub(crate) streams: Option<OpenCount>,
 }
@@ -36,7 +38,15 @@ impl Ends {
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr, trusted: bool) -> Ends {
         let text = Bytes::from(peer.ip().to_canonical().to_string());
         let peer_text = HeaderValue::from_maybe_shared(text).expect("an address is a field value");
-        Ends { peer, peer_text, local_port: local.port().into(), trusted, scheme: "http", streams: None }
+        Ends {
+            peer,
+            peer_text,
+            local_port: local.port().into(),
+            trusted,
+            scheme: "http",
+            client_certificate: None,
+            streams: None,
+        }
     }
 }
 

@@ -34,6 +34,7 @@ mod service;
 mod snapshot;
 mod stall;
 mod timer;
+mod tls;
 mod tunnel;
 mod upgrade;
 mod upstream;
@@ -43,4 +44,8 @@ pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
 pub use metrics::{Histogram, Totals, WorkerMetrics};
 pub use snapshot::{Builder, RouteEntry, Snapshot, unsupported};
-pub use worker::{WorkerHandle, spawn};
+pub use tls::{
+    BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,
+    TlsConfig, TlsServer,
+};
+pub use worker::{Listener, WorkerHandle, spawn};
