@@ -18,16 +18,16 @@ async fn curl_speaks_it_by_prior_knowledge() {
     let told = "x-origin: header=keep-alive:timeout=5 header=x-kept:1";
     let ran = curl(&["--http2-prior-knowledge", "--include", "-H", told, "--data", "hello", &url]).await;
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stdout.starts_with("HTTP/2 200"), "{ran:?}");
+    let (head, _) = ran.stdout.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/2 200"), "{head}");
     for field in ["connection:", "keep-alive:", "transfer-encoding:"] {
-        assert!(!ran.stdout.to_lowercase().contains(field), "{ran:?}");
+        assert!(!head.contains(field), "{head}");
     }
-    assert!(ran.stdout.contains("x-kept: 1"), "{ran:?}");
+    assert!(head.contains("x-kept: 1"), "{head}");
     let seen = &origin.seen()[0];
     assert_eq!((seen.target.as_str(), seen.body_length), ("/a?b", 5));
     assert_eq!((seen.header("via"), seen.header("x-forwarded-proto")), ("2.0 tollgate", "http"));
     assert_eq!(seen.header("x-forwarded-host"), gateway.proxy.to_string());
-    assert_eq!(gateway.metric("tollgate_requests_by_version_total{version=\"2\"}").await, None, "labels are no names");
     let metrics = get("/metrics").send(gateway.status).await.text();
     assert!(metrics.contains("tollgate_requests_by_version_total{version=\"2\"} 1\n"), "{metrics}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Authority, Gateway, Issued, Origin, Ran, Setup, curl, get, run, scaled, until};
+use tollgate_tests::{Authority, Gateway, Issued, Origin, Ran, Raw, Setup, curl, get, run, scaled, until};
 
 use crate::configs::plain;
 
@@ -213,7 +213,28 @@ async fn certificates_are_swapped_under_load() {
         assert!(made > 10 && failed.is_empty(), "{made} handshakes, failed: {failed:?}");
     }
     assert!(slowest < Duration::from_secs(1), "live after {slowest:?}");
+    assert!(!gateway.log().contains("can't be used"), "one file after the other is no fault: {}", gateway.log());
     tollgate_tests::proof!(3, 3, "certificate swapped under load", "0 failed handshakes, live after {slowest:.0?}");
+}
+
+/// Who says nothing is not waited for.
+#[tokio::test]
+async fn a_handshake_has_its_time() {
+    let origin = Origin::start();
+    let issued = Authority::new().issue(&["shop.example"]);
+    let gateway = started(&origin, "handshake_timeout = \"200ms\"\n", &[("main", "shop.example", &issued)]).await;
+    let silent = Raw::open(gateway.tls.expect("a TLS listener")).await;
+    assert_eq!(silent.read_to_end().await, b"", "closed without a word");
+    let metrics = get("/metrics").send(gateway.status).await.text();
+    assert!(metrics.contains("tollgate_connection_faults_total{kind=\"tls_handshake\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_is_pointed_out_before_the_start() {
+    let text = "routes = []\n[[certificates]]\nname = \"main\"\ncertificate_file = \"no.pem\"\nkey_file = \"no.key\"\n";
+    let ran = Setup::new(text).node(LISTEN).validate();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("warning: certificate main"), "{ran:?}");
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderMap, Method, Request};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::client::conn::http2;
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
@@ -57,10 +59,11 @@ impl Http2 {
         self.exchange(request).await
     }
 
-    /// Sends a body with trailers behind it.
+    /// Sends a body of unknown length with trailers behind it.
     pub async fn send_with_trailers(&mut self, call: Call, trailers: HeaderMap) -> Result<Reply, String> {
         let request = call.http2_request(self.address);
-        let request = request.map(|body| Full::new(body).with_trailers(async { Some(Ok(trailers)) }).boxed_unsync());
+        let frames = |body| stream::iter([Ok(Frame::data(body)), Ok(Frame::trailers(trailers))]);
+        let request = request.map(|body| StreamBody::new(frames(body)).boxed_unsync());
         self.exchange(request).await.map_err(|unanswered| unanswered.detail)
     }
 

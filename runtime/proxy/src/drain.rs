@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Counts what is open, and tells when nothing is.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +13,7 @@ pub(crate) struct OpenCount(Rc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     open: Cell<usize>,
-    total: Cell<u64>,
+    emptied_at: Cell<Option<Instant>>,
     emptied: Notify,
 }
 
@@ -22,7 +23,6 @@ pub(crate) struct Open(Rc<Inner>);
 impl OpenCount {
     pub(crate) fn open(&self) -> Open {
         self.0.open.set(self.0.open.get() + 1);
-        self.0.total.set(self.0.total.get() + 1);
         Open(Rc::clone(&self.0))
     }
 
@@ -30,9 +30,9 @@ impl OpenCount {
         self.0.open.get()
     }
 
-    /// How many were opened so far.
-    pub(crate) fn total(&self) -> u64 {
-        self.0.total.get()
+    /// When the last one closed; `None` when nothing ever did.
+    pub(crate) fn emptied_at(&self) -> Option<Instant> {
+        self.0.emptied_at.get()
     }
 
     pub(crate) async fn emptied(&self) {
@@ -46,6 +46,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
         if self.0.open.get() == 0 {
+            self.0.emptied_at.set(Some(Instant::now()));
             self.0.emptied.notify_waiters();
         }
     }

@@ -71,7 +71,10 @@ impl Handshake {
     /// Whether the upstream answered to the key it was sent; takes the answer out, which is not for
     /// the client.
     pub(crate) fn is_proven(&self, headers: &mut HeaderMap) -> bool {
-        headers.remove(ACCEPT).is_some_and(|accept| accept == self.accept)
+        let mut answers = headers.get_all(ACCEPT).iter();
+        let proven = answers.next() == Some(&self.accept) && answers.next().is_none();
+        headers.remove(ACCEPT);
+        proven
     }
 }
 

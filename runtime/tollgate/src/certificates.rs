@@ -26,6 +26,8 @@ struct Known {
     /// The last good one.
     usable: Option<ServerCertificate>,
     problem: Option<String>,
+    /// Its files don't fit for the first time: seldom are both replaced at once.
+    unsettled: bool,
     warned: Option<Instant>,
 }
 
@@ -71,6 +73,11 @@ impl CertificateFiles {
         Some(self.reports())
     }
 
+    /// Files are being replaced, as it seems: to be looked at again soon.
+    pub fn is_unsettled(&self) -> bool {
+        self.known.values().any(|known| known.unsettled)
+    }
+
     /// The files to follow.
     pub fn watched(&self) -> Vec<Watched> {
         let entities = self.known.values().map(|known| &known.entity);
@@ -83,24 +90,31 @@ impl CertificateFiles {
         let digest = |file: &Result<Vec<u8>, String>| file.as_ref().ok().map(|bytes| *blake3::hash(bytes).as_bytes());
         let contents = Contents(digest(&chain), digest(&key));
         let before = match before {
-            Some(before) if before.contents == contents && before.entity == *entity => return before,
+            Some(before) if !before.unsettled && before.contents == contents && before.entity == *entity => {
+                return before;
+            }
             before => before,
         };
-        *changed = true;
         let read = chain.and_then(|chain| Ok((chain, key?)));
         let usable =
             read.and_then(|(chain, key)| ServerCertificate::from_pem(&chain, &key).map_err(|error| error.to_string()));
         let (name, entity) = (&entity.name, Arc::clone(entity));
         match usable {
             Ok(usable) => {
+                *changed = true;
                 tracing::info!(certificate = %name, "certificate loaded");
-                Known { entity, contents, usable: Some(usable), problem: None, warned: None }
+                Known { entity, contents, usable: Some(usable), problem: None, unsettled: false, warned: None }
             }
             Err(problem) => {
-                let usable = before.and_then(|before| before.usable);
+                let settled = before.as_ref().is_none_or(|before| before.unsettled && before.contents == contents);
+                let (usable, earlier) = before.map(|before| (before.usable, before.problem)).unwrap_or_default();
                 let kept = usable.is_some();
+                if kept && !settled {
+                    return Known { entity, contents, usable, problem: earlier, unsettled: true, warned: None };
+                }
+                *changed = true;
                 tracing::error!(certificate = %name, problem, kept, "certificate can't be used");
-                Known { entity, contents, usable, problem: Some(problem), warned: None }
+                Known { entity, contents, usable, problem: Some(problem), unsettled: false, warned: None }
             }
         }
     }

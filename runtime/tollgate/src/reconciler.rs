@@ -66,12 +66,13 @@ impl Reconciler {
         let always = watch.watched().to_vec();
         loop {
             watch.follow(always.iter().cloned().chain(self.certificates.watched()).collect());
+            let pause = if self.certificates.is_unsettled() { FILES_SETTLE } else { REGULARLY };
             tokio::select! {
                 () = watch.changed() => {}
                 // A build that took its time is compiled.
                 () = self.host.module_ready() => {}
                 // Certificates grow old without a change.
-                () = tokio::time::sleep(REGULARLY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             self.reconcile(workers).await;
             self.refresh_certificates();
@@ -256,4 +257,6 @@ fn hex(bytes: &[u8]) -> String {
 
 /// How long a file must have stayed the same to be refused.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long the two files of a certificate may not fit each other while they are replaced.
+const FILES_SETTLE: Duration = Duration::from_millis(500);
 const REGULARLY: Duration = Duration::from_secs(3600);

@@ -14,6 +14,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use crate::config::ProxyConfig;
 use crate::connection::drained;
@@ -61,7 +62,8 @@ where
             tokio::select! {
                 outcome = connection => outcome,
                 () = worker.closing() => return,
-                () = unheard(&open) => return,
+                // Everything is answered, and the client had time to hear the goodbye.
+                () = idled(&open, GOODBYE) => return,
             }
         }
     };
@@ -93,21 +95,17 @@ fn builder(config: &ProxyConfig, streams: Streams) -> http2::Builder<Streams> {
     builder
 }
 
-/// Done once no stream was open for so long.
+/// Done once no stream was open for so long, from now on.
 async fn idled(open: &OpenCount, patience: Duration) {
+    let now = Instant::now();
     loop {
         open.emptied().await;
-        let before = open.total();
-        tokio::time::sleep(patience).await;
-        if open.count() == 0 && open.total() == before {
+        let since = open.emptied_at().map_or(now, |at| at.max(now));
+        if open.count() == 0 && since.elapsed() >= patience {
             return;
         }
+        tokio::time::sleep_until(since + patience).await;
     }
-}
-
-/// Done once everything is answered and the client had time to hear the goodbye.
-async fn unheard(open: &OpenCount) {
-    idled(open, GOODBYE).await;
 }
 
 const STREAM_WINDOW: u32 = 256 << 10;
