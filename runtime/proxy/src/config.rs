@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use tollgate_model::condition::AddressBlock;
 
+use crate::normal_form::PathRules;
+
 /// How the data plane treats connections and requests.
 #[derive(Clone, Debug)]
 pub struct ProxyConfig {
@@ -16,6 +18,8 @@ pub struct ProxyConfig {
     pub header_count: usize,
     /// Bytes of a request's target.
     pub target_size: usize,
+    /// What is refused of a request's path.
+    pub path_rules: PathRules,
     /// Bytes of a request's body; `None` is no limit.
     pub body_size: Option<u64>,
     /// Until a request's head is complete, from the connection's start or the end of the response before.
@@ -45,6 +49,7 @@ impl Default for ProxyConfig {
             head_size: 64 << 10,
             header_count: 100,
             target_size: 8 << 10,
+            path_rules: PathRules::Strict,
             body_size: None,
             idle: Duration::from_secs(75),
             upstream_idle_connections: 256,

@@ -25,8 +25,9 @@ pub(crate) async fn answer(
     runs: &[Run],
     mut exchange: Box<Exchange>,
     answer: Answer,
-    record: Box<Record>,
+    mut record: Box<Record>,
 ) -> Response<ResponseBody> {
+    record.abandon_body();
     let mut body = answer.body;
     exchange.response.begin(answer.status, answer.headers, answer.origin);
     let outcome;
@@ -187,11 +188,11 @@ async fn send_upstream(
             (exchange, left) = whole_body_hooks(worker, &wanting, exchange, whole).await;
             send_whole(worker, exchange, Ok(()), left, record)
         }
-        Held::TooLarge(frames) => {
+        Held::TooLarge(front) => {
             let head = leave(worker, &mut exchange, &record);
             record.seat.put(exchange);
             record.answered(head.status);
-            let piped = buffered::replay(Rc::clone(worker), frames, body);
+            let piped = buffered::replay(Rc::clone(worker), front, body);
             respond::assembled(head.status, head.headers, ResponseBody::piped(piped, record))
         }
         Held::BrokeOff(kind) => send_whole(worker, exchange, Err(kind), Bytes::new(), record),

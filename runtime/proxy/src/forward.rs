@@ -91,7 +91,7 @@ pub(crate) async fn forward(
             }
             Err(Elapsed) => {
                 // Whoever kept us waiting: the client with its body, or the upstream.
-                let late = if progress.is_done() { ErrorKind::UpstreamTimeout } else { ErrorKind::ClientTimeout };
+                let late = if progress.is_awaited() { ErrorKind::ClientTimeout } else { ErrorKind::UpstreamTimeout };
                 return Err(progress.failure().unwrap_or(late));
             }
         }

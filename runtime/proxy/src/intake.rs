@@ -14,6 +14,7 @@ use tollgate_plugin_host::{Authority, RequestHead};
 use crate::config::ProxyConfig;
 use crate::drain::OpenCount;
 use crate::error::ErrorKind;
+use crate::normal_form::PathRules;
 use crate::{fields, normal_form};
 
 /// The ends of a client's connection, with what is told of them made once.
@@ -115,7 +116,7 @@ fn checked(parts: &request::Parts, config: &ProxyConfig) -> Result<(Authority, U
         return Err(ErrorKind::BodyTooLarge);
     }
     let authority = authority(parts)?;
-    Ok((authority, normal_target(&parts.uri)?))
+    Ok((authority, normal_target(&parts.uri, config.path_rules)?))
 }
 
 /// As on the wire, line ends included.
@@ -161,11 +162,21 @@ fn authority(parts: &request::Parts) -> Result<Authority, ErrorKind> {
     Ok(Authority::new(text, name_length))
 }
 
-/// Length of the name in `name[:port]`; `None` when it is not of that form.
+/// Length of the name in `name[:port]`, without the dot that may end it; `None` when it is not of
+/// that form.
 fn host_name_length(text: &[u8]) -> Option<usize> {
     let usual = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    let name = text.iter().take_while(|byte| usual(byte)).count();
-    let rest = &text[name..];
+    let (mut length, mut label) = (0, false);
+    for byte in text.iter().take_while(|byte| usual(byte)) {
+        // An empty label: some servers skip it, others look for another host.
+        if *byte == b'.' && !label {
+            return None;
+        }
+        label = *byte != b'.';
+        length += 1;
+    }
+    let rest = &text[length..];
+    let name = if length > 0 && !label { length - 1 } else { length };
     let port_is_valid = |rest: &[u8]| match rest.split_first() {
         None => true,
         Some((b':', port)) => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
@@ -182,14 +193,14 @@ fn host_name_length(text: &[u8]) -> Option<usize> {
 }
 
 /// The target in origin form, its path in normal form.
-fn normal_target(uri: &Uri) -> Result<Uri, ErrorKind> {
+fn normal_target(uri: &Uri, rules: PathRules) -> Result<Uri, ErrorKind> {
     let target = uri.path_and_query();
     let raw = target.map_or("/", PathAndQuery::path);
     if raw == "*" {
         return Ok(Uri::from_static("*"));
     }
     let raw = if raw.is_empty() { "/" } else { raw };
-    let path = normal_form::path(raw).map_err(ErrorKind::BadRequest)?;
+    let path = normal_form::path(raw, rules).map_err(ErrorKind::BadRequest)?;
     match (&path, uri.authority(), target) {
         (Cow::Borrowed(_), None, _) => return Ok(uri.clone()),
         (Cow::Borrowed(path), Some(_), Some(target)) if *path == target.path() => return Ok(Uri::from(target.clone())),
@@ -260,10 +271,20 @@ mod tests {
 
     #[test]
     fn hosts_are_names_or_addresses_with_an_optional_port() {
-        for (text, length) in [("a.example", 9), ("a.example:80", 9), ("[::1]:8000", 5), ("10.0.0.1", 8), ("a:", 1)] {
+        for (text, length) in [
+            ("a.example", 9),
+            ("a.example:80", 9),
+            ("[::1]:8000", 5),
+            ("10.0.0.1", 8),
+            ("a:", 1),
+            ("a.example.", 9),
+            ("a.:80", 1),
+        ] {
             assert_eq!(host_name_length(text.as_bytes()), Some(length), "{text}");
         }
-        for bad in ["", "user@a", "a/b", "a:b", "a b", "::1", "a:123456", "a,b", "[::1", "a?x", "[::1]x"] {
+        for bad in
+            ["", "user@a", "a/b", "a:b", "a b", "::1", "a:123456", "a,b", "[::1", "a?x", "[::1]x", "a..b", ".a", "."]
+        {
             assert_eq!(host_name_length(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -43,6 +43,7 @@ mod worker;
 pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
 pub use metrics::{Histogram, Totals, WorkerMetrics};
+pub use normal_form::PathRules;
 pub use snapshot::{Builder, RouteEntry, Snapshot, unsupported};
 pub use tls::{
     BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,

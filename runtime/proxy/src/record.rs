@@ -132,7 +132,16 @@ impl Record {
             return;
         }
         let expects_continue = headers.contains_key(header::EXPECT);
-        self.closing |= !buffered::discard(incoming, expects_continue).await;
+        match (buffered::discard(incoming, expects_continue).await, &self.request) {
+            (true, Some(progress)) => progress.finish(),
+            (true, None) => {}
+            (false, _) => self.closing = true,
+        }
+    }
+
+    /// What is left of the request's body can't be read any more: its connection ends with the answer.
+    pub(crate) fn abandon_body(&mut self) {
+        self.closing |= self.request.as_ref().is_some_and(|progress| !progress.is_done());
     }
 
     /// The client is to be told that its connection ends. (Over HTTP/2 the connection itself says so.)

@@ -1,8 +1,10 @@
 //! Bodies on their way, both directions.
 
+mod piped;
 mod request;
 mod response;
 
+pub(crate) use piped::{PieceSender, PipedBody, piped};
 pub(crate) use request::{Progress, RequestBody};
 pub(crate) use response::{ResponseBody, UpstreamBody};
 

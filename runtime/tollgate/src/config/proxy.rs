@@ -3,10 +3,10 @@ use std::num::NonZeroUsize;
 
 use serde_json::Value;
 use tollgate_model::Problems;
-use tollgate_model::decode::{Decode, Fields, Place, PositiveTime};
+use tollgate_model::decode::{Decode, Fields, Place, PositiveTime, one_of};
 use tollgate_model::problem::Complaint;
 use tollgate_model::units::ByteSize;
-use tollgate_proxy::ProxyConfig;
+use tollgate_proxy::{PathRules, ProxyConfig};
 
 use super::tls::TlsTable;
 
@@ -47,6 +47,7 @@ impl Decode for ProxyTable {
             head_size: fields.optional("head_size", size(defaults.head_size)).0 as usize,
             header_count: fields.optional("header_count", defaults.header_count as u64) as usize,
             target_size: fields.optional("target_size", size(defaults.target_size)).0 as usize,
+            path_rules: fields.optional("paths", Rules(defaults.path_rules)).0,
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
             connections: fields.optional("connections", defaults.connections as u64) as usize,
@@ -63,6 +64,15 @@ impl Decode for ProxyTable {
         }
         fields.finish()?;
         Some(ProxyTable { listen, tls, workers: workers.map(NonZeroUsize::get), config })
+    }
+}
+
+struct Rules(PathRules);
+
+impl Decode for Rules {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Rules> {
+        let choices = [("strict", PathRules::Strict), ("lenient", PathRules::Lenient)];
+        one_of(value, place, problems, &choices).map(Rules)
     }
 }
 
