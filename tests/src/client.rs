@@ -71,6 +71,17 @@ impl Call {
         }
         request.body(Full::new(self.body)).expect("the test's request is valid")
     }
+
+    /// With the address as its authority, unless `Host` is set.
+    pub(crate) fn http2_request(self, address: SocketAddr) -> Request<Bytes> {
+        let host = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let authority = host.map_or(address.to_string(), |(_, host)| host.clone());
+        let mut request = Request::builder().method(self.method).uri(format!("http://{authority}{}", self.target));
+        for (name, value) in self.headers.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+            request = request.header(name, value);
+        }
+        request.body(self.body).expect("the test's request is valid")
+    }
 }
 
 /// A keep-alive connection.
@@ -145,7 +156,7 @@ impl Reply {
 }
 
 /// With its causes.
-fn shown(error: &hyper::Error) -> String {
+pub(crate) fn shown(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -20,6 +20,8 @@ pub struct Gateway {
     folder: TempDir,
     /// Where clients connect.
     pub proxy: SocketAddr,
+    /// Where they connect by TLS, if `[proxy.tls]` is there.
+    pub tls: Option<SocketAddr>,
     pub admin: SocketAddr,
     pub status: SocketAddr,
 }
@@ -28,8 +30,8 @@ impl Gateway {
     /// The folder holds `tollgate.toml` and what that names.
     pub(crate) async fn start(folder: TempDir) -> Gateway {
         let mut process = spawn(folder.path());
-        let [proxy, admin, status] = reached(&mut process, folder.path()).await;
-        Gateway { process, folder, proxy, admin, status }
+        let Reached { proxy, tls, admin, status } = reached(&mut process, folder.path()).await;
+        Gateway { process, folder, proxy, tls, admin, status }
     }
 
     /// Ends it, and starts it anew in the same folder, on new ports.
@@ -37,7 +39,8 @@ impl Gateway {
         self.terminate().await;
         fs::remove_file(self.path(ADDRESSES)).expect("it was written at the start");
         self.process = spawn(self.folder.path());
-        [self.proxy, self.admin, self.status] = reached(&mut self.process, self.folder.path()).await;
+        let Reached { proxy, tls, admin, status } = reached(&mut self.process, self.folder.path()).await;
+        (self.proxy, self.tls, self.admin, self.status) = (proxy, tls, admin, status);
     }
 
     /// Sends to the proxy, on a new connection.
@@ -74,6 +77,11 @@ impl Gateway {
     /// Replaces `gateway.toml`, whole.
     pub fn write_config(&self, text: &str) {
         self.replace("gateway.toml", text.as_bytes());
+    }
+
+    /// Replaces any file in the node's folder, whole.
+    pub fn write_file(&self, name: &str, text: &str) {
+        self.replace(name, text.as_bytes());
     }
 
     /// Replaces a module in the plugins folder, whole.
@@ -146,8 +154,16 @@ fn spawn(folder: &Path) -> Process {
     Process::start(command, folder.join("gateway.log"))
 }
 
-/// Waits until it listens and is ready: its proxy, admin and status addresses.
-async fn reached(process: &mut Process, folder: &Path) -> [SocketAddr; 3] {
+/// Where it listens.
+struct Reached {
+    proxy: SocketAddr,
+    tls: Option<SocketAddr>,
+    admin: SocketAddr,
+    status: SocketAddr,
+}
+
+/// Waits until it listens and is ready.
+async fn reached(process: &mut Process, folder: &Path) -> Reached {
     let file = folder.join(ADDRESSES);
     let addresses = eventually(PATIENCE, async || {
         assert_alive(process);
@@ -164,7 +180,8 @@ async fn reached(process: &mut Process, folder: &Path) -> [SocketAddr; 3] {
         }
     })
     .await;
-    [proxy, admin, status]
+    let tls = addresses["tls"][0].as_str().map(|address| address.parse().expect("an address"));
+    Reached { proxy, tls, admin, status }
 }
 
 fn assert_alive(process: &mut Process) {

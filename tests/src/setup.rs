@@ -67,6 +67,12 @@ impl Setup {
         self
     }
 
+    /// A file in the node's folder.
+    pub fn file(self, name: &str, text: &str) -> Setup {
+        fs::write(self.folder.path().join(name), text).expect("the folder is ours");
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Gateway {
         self.write();

@@ -24,6 +24,10 @@ pub struct Program {
 }
 
 pub const CURL: Program = Program { name: "curl", package: "curl", is_there: || process::find("curl").is_some() };
+pub const OPENSSL: Program =
+    Program { name: "openssl", package: "openssl", is_there: || process::find("openssl").is_some() };
+pub const H2LOAD: Program =
+    Program { name: "h2load", package: "nghttp2-client", is_there: || process::find("h2load").is_some() };
 
 /// Installs what is missing of the programs and of the WebAssembly toolchain, and returns the latter.
 ///

@@ -1,5 +1,7 @@
 //! Fields that a proxy takes away and adds (RFC 9110, 7.6).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
@@ -103,7 +105,10 @@ fn remove_all(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
 }
 
 fn forged_by_anybody(name: &str) -> bool {
-    is_consumer(name) || (name.contains('_') && (is_consumer(&dashed(name)) || is_forwarding(&dashed(name))))
+    is_consumer(name)
+        || is_client_certificate(name)
+        || (name.contains('_')
+            && (is_consumer(&dashed(name)) || is_client_certificate(&dashed(name)) || is_forwarding(&dashed(name))))
 }
 
 fn forged_by_strangers(name: &str) -> bool {
@@ -134,6 +139,10 @@ fn is_consumer(name: &str) -> bool {
     CONSUMER_FIELDS.contains(&name)
 }
 
+fn is_client_certificate(name: &str) -> bool {
+    matches!(name, "client-cert" | "client-cert-chain")
+}
+
 fn is_forwarding(name: &str) -> bool {
     matches!(
         name,
@@ -146,12 +155,28 @@ fn is_forwarding(name: &str) -> bool {
     )
 }
 
+/// One Cookie field of those that HTTP/2 clients may split it into (RFC 9113, 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if crumbs.nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let whole = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).expect("made of field values");
+    headers.insert(header::COOKIE, whole);
+}
+
 pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>) {
     if let Some(identity) = identity {
         for (name, value) in &identity.headers {
             headers.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// A certificate (DER) as `Client-Cert` has it: a byte sequence (RFC 9440, 2.1; RFC 8941, 3.3.5).
+pub(crate) fn client_certificate(der: &[u8]) -> HeaderValue {
+    HeaderValue::try_from(format!(":{}:", STANDARD.encode(der))).expect("base64 is a field value")
 }
 
 /// `X-Forwarded-*`: added to what a trusted proxy said, put in place of what anybody else did.
@@ -177,10 +202,17 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static s
     } else if !ends.trusted {
         headers.remove(X_FORWARDED_HOST);
     }
+    if let Some(certificate) = &ends.client_certificate {
+        headers.insert(CLIENT_CERT, certificate.clone());
+    }
 }
 
 pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
-    let own = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
+    let own = match version {
+        Version::HTTP_10 => VIA_10,
+        Version::HTTP_2 => VIA_20,
+        _ => VIA_11,
+    };
     headers.append(header::VIA, own);
 }
 
@@ -197,10 +229,12 @@ fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const VIA_11: HeaderValue = HeaderValue::from_static("1.1 tollgate");
+const VIA_20: HeaderValue = HeaderValue::from_static("2.0 tollgate");
 const VIA_10: HeaderValue = HeaderValue::from_static("1.0 tollgate");
 
 /// What a `Connection` field can't make disappear: it decides where a request goes or who sent it.
@@ -271,6 +305,13 @@ mod tests {
     }
 
     #[test]
+    fn crumbs_become_a_cookie() {
+        let mut headers = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3"), ("cookie", "d=4")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3; d=4"]);
+    }
+
+    #[test]
     fn every_hop_by_hop_field_has_its_bit() {
         for (bit, name) in HOP_BY_HOP.iter().enumerate() {
             assert_eq!(hop_by_hop(name.as_str()), 1 << bit, "{name}");
@@ -308,7 +349,13 @@ mod tests {
 
     #[test]
     fn underscores_forge_nothing() {
-        let mut headers = map(&[("x_consumer_id", "root"), ("x-real-ip", "1.2.3.4"), ("x_harmless", "1")]);
+        let mut headers = map(&[
+            ("x_consumer_id", "root"),
+            ("client-cert", ":AA==:"),
+            ("client_cert", "x"),
+            ("x-real-ip", "1.2.3.4"),
+            ("x_harmless", "1"),
+        ]);
         cleanse(&mut headers, false);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_harmless"]);
     }

@@ -22,16 +22,21 @@ mod error;
 mod fields;
 mod finish;
 mod forward;
+mod grpc;
+mod http2;
 mod intake;
 mod metrics;
 mod normal_form;
+mod protocol;
 mod record;
 mod respond;
 mod service;
 mod snapshot;
 mod stall;
 mod timer;
+mod tls;
 mod tunnel;
+mod upgrade;
 mod upstream;
 mod worker;
 
@@ -40,4 +45,8 @@ pub use error::ErrorKind;
 pub use metrics::{Histogram, Totals, WorkerMetrics};
 pub use normal_form::PathRules;
 pub use snapshot::{Builder, RouteEntry, Snapshot};
-pub use worker::{WorkerHandle, spawn};
+pub use tls::{
+    BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,
+    TlsConfig, TlsServer,
+};
+pub use worker::{Listener, WorkerHandle, spawn};

@@ -18,6 +18,7 @@ use crate::drain::OpenCount;
 use crate::intake::RequestIds;
 use crate::metrics::WorkerMetrics;
 use crate::snapshot::Snapshot;
+use crate::tls::TlsServer;
 use crate::upstream::{ConnectionPool, RetryBudgets};
 
 /// What a worker's requests share. Lives on its thread.
@@ -46,6 +47,13 @@ enum Stage {
     Closing,
 }
 
+/// Where a worker's clients connect.
+pub struct Listener {
+    pub socket: TcpListener,
+    /// `None`: plaintext.
+    pub tls: Option<TlsServer>,
+}
+
 /// A worker as the rest of the process holds it.
 pub struct WorkerHandle {
     swaps: mpsc::UnboundedSender<Swap>,
@@ -62,7 +70,7 @@ struct Swap {
 /// Starts a worker on listeners that are already bound.
 pub fn spawn(
     index: usize,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     config: Arc<ProxyConfig>,
     plugins: Arc<plugin_host::Host>,
     snapshot: Arc<Snapshot>,
@@ -72,7 +80,7 @@ pub fn spawn(
     let metrics = Arc::new(WorkerMetrics::default());
     let counted = Arc::clone(&metrics);
     for listener in &listeners {
-        listener.set_nonblocking(true)?;
+        listener.socket.set_nonblocking(true)?;
     }
     let runtime = move || {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
@@ -129,7 +137,7 @@ impl WorkerHandle {
 
 async fn run(
     shared: Rc<Shared>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     mut swaps: mpsc::UnboundedReceiver<Swap>,
     mut told: watch::Receiver<bool>,
 ) {
@@ -158,8 +166,9 @@ async fn run(
     for listener in listeners {
         let shared = Rc::clone(&shared);
         accepting.spawn_local(async move {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => accept(&shared, listener).await,
+            let Listener { socket, tls } = listener;
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(socket) => accept(&shared, socket, tls).await,
                 Err(error) => tracing::error!(%error, "worker can't listen"),
             }
         });
@@ -185,7 +194,7 @@ async fn run(
 }
 
 /// Accepts until told to drain.
-async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener) {
+async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener, tls: Option<TlsServer>) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -193,7 +202,7 @@ async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take(shared, stream, peer),
+            Ok((stream, peer)) => take(shared, stream, peer, tls.clone()),
             Err(error) => {
                 // Out of descriptors or memory: waiting is all that helps. A client that gave up is no trouble.
                 tracing::warn!(%error, "accept failed");
@@ -203,11 +212,11 @@ async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener) {
     }
     // What the kernel had accepted before the listener closes is served, not reset.
     while let Some(Ok((stream, peer))) = ready_now(listener.accept()).await {
-        take(shared, stream, peer);
+        take(shared, stream, peer, tls.clone());
     }
 }
 
-fn take(shared: &Rc<Shared>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr) {
+fn take(shared: &Rc<Shared>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr, tls: Option<TlsServer>) {
     let metrics = &shared.metrics;
     metrics.connections.add(1);
     if shared.connections.count() >= shared.config.connections {
@@ -218,7 +227,7 @@ fn take(shared: &Rc<Shared>, stream: tokio::net::TcpStream, peer: std::net::Sock
     metrics.connections_open.set(shared.connections.count() as u64);
     let worker = Rc::clone(shared);
     tokio::task::spawn_local(async move {
-        connection::serve(Rc::clone(&worker), stream, peer).await;
+        connection::serve(Rc::clone(&worker), stream, peer, tls).await;
         drop(open);
         worker.metrics.connections_open.set(worker.connections.count() as u64);
     });

@@ -11,7 +11,7 @@ use tollgate_control::{AdminOptions, NodeView, serve_admin, serve_status};
 use tollgate_keys::Pepper;
 use tollgate_limits::Local;
 use tollgate_plugin_host::Host;
-use tollgate_proxy::{Builder, WorkerHandle};
+use tollgate_proxy::{Builder, Certificates, Listener, TlsServer, WorkerHandle};
 use tollgate_store::FileStore;
 
 use crate::cmd::Invalid;
@@ -35,7 +35,7 @@ pub fn run(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Result<
 async fn live(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let listeners = Listeners::open(&config)?;
-    let addresses = listeners.proxy_addresses().to_vec();
+    let (addresses, tls_addresses) = (listeners.proxy_addresses().to_vec(), listeners.tls_addresses().to_vec());
     if let Some(file) = addresses_file {
         listeners.announce(file)?;
     }
@@ -56,13 +56,21 @@ async fn live(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Resu
         }
     });
 
+    let certificates = Arc::new(Certificates::default());
+    let tls = match &config.tls {
+        Some(tls) => Some(TlsServer::new(tls, Arc::clone(&certificates)).context("proxy.tls.client_ca_file")?),
+        None => None,
+    };
     let folder = config.store.parent().unwrap_or(Path::new("."));
     let builder = Builder::new(Pepper::random(), folder);
-    let mut reconciler = Reconciler::new(store, Arc::clone(&host), builder, Arc::clone(&state));
+    let mut reconciler = Reconciler::new(store, Arc::clone(&host), builder, Arc::clone(&state), certificates);
     let first = reconciler.first().await.map_err(Invalid)?;
     let proxy = Arc::new(config.proxy.clone());
     let mut workers = Vec::new();
-    for (index, listeners) in listeners.proxy.into_iter().enumerate() {
+    for (index, (plain, secure)) in listeners.proxy.into_iter().zip(listeners.tls).enumerate() {
+        let plain = plain.into_iter().map(|socket| Listener { socket, tls: None });
+        let secure = secure.into_iter().map(|socket| Listener { socket, tls: tls.clone() });
+        let listeners = plain.chain(secure).collect();
         let worker =
             tollgate_proxy::spawn(index, listeners, Arc::clone(&proxy), Arc::clone(&host), Arc::clone(&first))?;
         workers.push(worker);
@@ -74,6 +82,7 @@ async fn live(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Resu
         node = config.name,
         version = env!("CARGO_PKG_VERSION"),
         ?addresses,
+        ?tls_addresses,
         workers = workers.len(),
         "serving"
     );

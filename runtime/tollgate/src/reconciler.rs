@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use tollgate_model::decode::Place;
 use tollgate_model::{ConfigSet, Problem, Problems};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
-use tollgate_proxy::{Builder, Snapshot, WorkerHandle};
+use tollgate_proxy::{Builder, Certificates, Snapshot, WorkerHandle};
 use tollgate_store::{ConfigReport, Document, FileStore, Loaded, Watch, Watched};
 
+use crate::certificates::CertificateFiles;
 use crate::config::environment;
 use crate::state::NodeState;
 
@@ -18,6 +19,7 @@ pub struct Reconciler {
     host: Arc<Host>,
     builder: Builder,
     state: Arc<NodeState>,
+    certificates: CertificateFiles,
     applied: Applied,
 }
 
@@ -38,8 +40,17 @@ struct Candidate {
 }
 
 impl Reconciler {
-    pub fn new(store: FileStore, host: Arc<Host>, builder: Builder, state: Arc<NodeState>) -> Reconciler {
-        Reconciler { store, host, builder, state, applied: Applied::default() }
+    /// `certificates`: what TLS clients are shown.
+    pub fn new(
+        store: FileStore,
+        host: Arc<Host>,
+        builder: Builder,
+        state: Arc<NodeState>,
+        certificates: Arc<Certificates>,
+    ) -> Reconciler {
+        let folder = store.path().parent().unwrap_or(std::path::Path::new("."));
+        let certificates = CertificateFiles::new(folder, certificates);
+        Reconciler { store, host, builder, state, certificates, applied: Applied::default() }
     }
 
     /// The first snapshot, or what is wrong with the configuration.
@@ -52,13 +63,26 @@ impl Reconciler {
 
     /// Follows the files for ever.
     pub async fn follow(&mut self, mut watch: Watch, workers: &[WorkerHandle]) {
+        let always = watch.watched().to_vec();
         loop {
+            watch.follow(always.iter().cloned().chain(self.certificates.watched()).collect());
+            let pause = if self.certificates.is_unsettled() { FILES_SETTLE } else { REGULARLY };
             tokio::select! {
                 () = watch.changed() => {}
                 // A build that took its time is compiled.
                 () = self.host.module_ready() => {}
+                // Certificates grow old without a change.
+                () = tokio::time::sleep(pause) => {}
             }
             self.reconcile(workers).await;
+            self.refresh_certificates();
+        }
+    }
+
+    /// What TLS clients are shown: of the set that serves.
+    fn refresh_certificates(&mut self) {
+        if let Some(reports) = self.certificates.refresh(&self.applied.set) {
+            self.state.change(|serving| serving.certificates = reports);
         }
     }
 
@@ -133,6 +157,8 @@ impl Reconciler {
             digest,
             snapshot: Some(Arc::clone(&snapshot)),
         };
+        // Before the workers are told: a host that is new has its certificate with its routes.
+        self.refresh_certificates();
         self.state.change(|serving| {
             serving.set = set;
             serving.prepared = prepared;
@@ -218,3 +244,6 @@ fn hex(bytes: &[u8]) -> String {
 
 /// How long a file must have stayed the same to be refused.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long the two files of a certificate may not fit each other while they are replaced.
+const FILES_SETTLE: Duration = Duration::from_millis(500);
+const REGULARLY: Duration = Duration::from_secs(3600);

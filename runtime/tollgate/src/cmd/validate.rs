@@ -5,6 +5,7 @@ use tollgate_plugin_host::{Host, Prepared};
 use tollgate_store::FileStore;
 
 use super::Invalid;
+use crate::certificates::{CertificateFiles, CertificateReport};
 use crate::cli::ConfigArgs;
 use crate::config::{NodeConfig, environment};
 use crate::reconciler::settings_report;
@@ -28,6 +29,13 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
         }
     }
     let set = &loaded.set;
+    let folder = config.store.parent().unwrap_or(std::path::Path::new("."));
+    let certificates = CertificateFiles::new(folder, Arc::default()).refresh(set).unwrap_or_default();
+    for CertificateReport { name, problem, .. } in certificates {
+        if let Some(problem) = problem {
+            println!("warning: certificate {name}: {problem}; this node would not show it");
+        }
+    }
     for route in set.routes.values() {
         for remark in set.lint_route(route) {
             println!("warning: route {}: {remark}", route.name);

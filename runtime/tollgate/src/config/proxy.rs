@@ -8,9 +8,12 @@ use tollgate_model::problem::Complaint;
 use tollgate_model::units::ByteSize;
 use tollgate_proxy::{PathRules, ProxyConfig};
 
+use super::tls::TlsTable;
+
 /// `[proxy]`
 pub(super) struct ProxyTable {
     pub(super) listen: Vec<SocketAddr>,
+    pub(super) tls: Option<TlsTable>,
     /// `None`: one a processor.
     pub(super) workers: Option<usize>,
     pub(super) config: ProxyConfig,
@@ -18,7 +21,12 @@ pub(super) struct ProxyTable {
 
 impl Default for ProxyTable {
     fn default() -> Self {
-        ProxyTable { listen: vec![([127, 0, 0, 1], 8000).into()], workers: None, config: ProxyConfig::default() }
+        ProxyTable {
+            listen: vec![([127, 0, 0, 1], 8000).into()],
+            tls: None,
+            workers: None,
+            config: ProxyConfig::default(),
+        }
     }
 }
 
@@ -27,7 +35,8 @@ impl Decode for ProxyTable {
         let defaults = ProxyConfig::default();
         let mut fields = Fields::open(value, place, problems)?;
         let OneOrMore(listen) = fields.optional("listen", OneOrMore(ProxyTable::default().listen));
-        if listen.is_empty() {
+        let tls = fields.maybe::<TlsTable>("tls");
+        if listen.is_empty() && !fields.has("tls") {
             fields.refuse("listen", Complaint::new("there is no address to listen on", "write \"127.0.0.1:8000\""));
         }
         let workers = fields.maybe::<u64>("workers").and_then(|workers| NonZeroUsize::new(workers as usize));
@@ -42,6 +51,8 @@ impl Decode for ProxyTable {
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
             connections: fields.optional("connections", defaults.connections as u64) as usize,
+            http2_streams: fields.optional("http2_streams", u64::from(defaults.http2_streams)).min(u32::MAX.into())
+                as u32,
             upstream_idle_connections: fields
                 .optional("upstream_idle_connections", defaults.upstream_idle_connections as u64)
                 as usize,
@@ -52,7 +63,7 @@ impl Decode for ProxyTable {
             fields.refuse_table(Complaint::new(invalid.to_string(), "leave the key out for the default"));
         }
         fields.finish()?;
-        Some(ProxyTable { listen, workers: workers.map(NonZeroUsize::get), config })
+        Some(ProxyTable { listen, tls, workers: workers.map(NonZeroUsize::get), config })
     }
 }
 
@@ -66,7 +77,7 @@ impl Decode for Rules {
 }
 
 /// `"a"` or `["a", "b"]`.
-struct OneOrMore(Vec<SocketAddr>);
+pub(super) struct OneOrMore(pub(super) Vec<SocketAddr>);
 
 impl Decode for OneOrMore {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<OneOrMore> {
