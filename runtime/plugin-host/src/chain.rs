@@ -95,6 +95,10 @@ impl CompiledChain {
         self.chosen(self.log & active).map(|(_, link)| &link.plugin)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     /// The uses in the chain, in order.
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<PluginUse>> {
         self.links.iter().map(|link| &link.plugin)

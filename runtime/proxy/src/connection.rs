@@ -82,14 +82,14 @@ where
         async move { Ok::<_, std::convert::Infallible>(service::handle(worker, ends, request).await) }
     });
     let io = StallGuard::new(TokioIo::new(io), worker.config.idle);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(worker.config.idle)
-        // Beyond these hyper answers by itself, without a word; up to them we can say what is wrong.
-        .max_buf_size(worker.config.head_size.saturating_mul(2))
-        .max_headers(worker.config.header_count.saturating_mul(2))
-        .serve_connection(io, requests)
-        .with_upgrades();
+    let mut builder = http1::Builder::new();
+    // Beyond this hyper answers by itself, without a word; up to it we can say what is wrong.
+    builder.max_buf_size(worker.config.head_size.saturating_mul(2));
+    if worker.config.header_count > HEADERS_ON_STACK {
+        builder.max_headers(worker.config.header_count);
+    }
+    builder.timer(TokioTimer::new()).header_read_timeout(worker.config.idle);
+    let connection = builder.serve_connection(io, requests).with_upgrades();
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
         biased;
@@ -122,5 +122,7 @@ pub(crate) async fn drained(worker: &Shared) {
     tokio::time::sleep(DRAIN_GRACE).await;
 }
 
+/// Fields that hyper takes without being told, and without memory of its own for them.
+const HEADERS_ON_STACK: usize = 100;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const DRAIN_GRACE: Duration = Duration::from_millis(500);

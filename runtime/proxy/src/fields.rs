@@ -15,14 +15,9 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     connection_options(headers).any(|option| option.eq_ignore_ascii_case("upgrade")).then(|| protocol.clone())
 }
 
-/// Takes away what belongs to one connection only, and what `Connection` names.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let found = headers.keys().fold(0, |found, name| found | hop_by_hop(name.as_str()));
-    remove_found_hop_by_hop(headers, found);
-}
-
-/// `found`: those that are there, as bits.
-fn remove_found_hop_by_hop(headers: &mut HeaderMap, found: u16) {
+/// Takes away what belongs to one connection only, and what `Connection` names. `found`: those that are
+/// there, as bits.
+fn remove_hop_by_hop(headers: &mut HeaderMap, found: u16) {
     if found & HAS_CONNECTION != 0 {
         // Names are collected first: `Connection` itself must not change while it is read.
         let names = connection_options(headers).filter(|option| !names_no_field(option));
@@ -44,19 +39,27 @@ fn names_no_field(option: &str) -> bool {
     option.eq_ignore_ascii_case("keep-alive") || option.eq_ignore_ascii_case("close") || option.is_empty()
 }
 
-/// Leaves one way to tell where a response's body ends. `exact` is its length, where it is known.
-pub(crate) fn one_length(headers: &mut HeaderMap, exact: Option<u64>) {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
-        return;
+/// Takes away what belongs to the upstream's own connection, and leaves one way to tell where the
+/// response's body ends. `exact` is its length, where it is known.
+pub(crate) fn cleanse_response(headers: &mut HeaderMap, exact: Option<u64>) {
+    let (mut found, mut lengths, mut plain) = (0, 0, true);
+    for (name, value) in headers.iter() {
+        if name == header::CONTENT_LENGTH {
+            lengths += 1;
+            plain &= value.as_bytes().iter().all(u8::is_ascii_digit);
+        } else {
+            found |= hop_by_hop(name.as_str());
+        }
     }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let plain = lengths.next().is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
-    if plain && lengths.next().is_none() {
+    let chunked = found & HAS_TRANSFER_ENCODING != 0;
+    if found != 0 {
+        remove_hop_by_hop(headers, found);
+    }
+    if lengths == 0 || (lengths == 1 && plain && !chunked) {
         return;
     }
     headers.remove(header::CONTENT_LENGTH);
-    if let Some(exact) = exact {
+    if let Some(exact) = exact.filter(|_| !chunked) {
         headers.insert(header::CONTENT_LENGTH, exact.into());
     }
 }
@@ -80,7 +83,7 @@ pub(crate) fn cleanse(headers: &mut HeaderMap, trusted: bool) {
     }
     if found != 0 {
         let trailers = found & HAS_TE != 0 && accepts_trailers(headers);
-        remove_found_hop_by_hop(headers, found);
+        remove_hop_by_hop(headers, found);
         if trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
@@ -124,7 +127,7 @@ fn hop_by_hop(name: &str) -> u16 {
     match name {
         "connection" => HAS_CONNECTION,
         "te" => HAS_TE,
-        "transfer-encoding" => 1 << 2,
+        "transfer-encoding" => HAS_TRANSFER_ENCODING,
         "upgrade" => 1 << 3,
         "keep-alive" => 1 << 4,
         "proxy-authenticate" => 1 << 5,
@@ -262,6 +265,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 const HAS_CONNECTION: u16 = 1;
 const HAS_TE: u16 = 1 << 1;
+const HAS_TRANSFER_ENCODING: u16 = 1 << 2;
 
 /// Fields of a head that must not come behind a body.
 const NO_TRAILERS: [&str; 12] = [
@@ -300,7 +304,7 @@ mod tests {
             ("te", "trailers"),
         ]);
         assert!(accepts_trailers(&headers));
-        remove_hop_by_hop(&mut headers);
+        cleanse_response(&mut headers, None);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization"]);
     }
 
@@ -321,7 +325,7 @@ mod tests {
     #[test]
     fn connection_can_not_remove_what_a_proxy_vouched_for() {
         let mut headers = map(&[("connection", "x-forwarded-for, X-Request-Id"), ("x-forwarded-for", "192.0.2.1")]);
-        remove_hop_by_hop(&mut headers);
+        cleanse(&mut headers, true);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-forwarded-for"]);
     }
 

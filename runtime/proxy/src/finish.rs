@@ -52,10 +52,9 @@ pub(crate) async fn forwarded(
     let upstream_end =
         (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
     let (mut parts, incoming) = response.into_parts();
-    let protocol = parts.headers.get(header::UPGRADE).cloned();
+    let protocol = upstream_end.as_ref().and_then(|_| parts.headers.get(header::UPGRADE).cloned());
     let has_body = exchange.request.method != http::Method::HEAD;
-    fields::one_length(&mut parts.headers, has_body.then(|| incoming.size_hint().exact()).flatten());
-    fields::remove_hop_by_hop(&mut parts.headers);
+    fields::cleanse_response(&mut parts.headers, has_body.then(|| incoming.size_hint().exact()).flatten());
     fields::via(&mut parts.headers, parts.version);
     exchange.response.begin(parts.status, parts.headers, Origin::Upstream);
     let outcome;

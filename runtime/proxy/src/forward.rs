@@ -11,7 +11,6 @@ use http::{HeaderValue, Response};
 use hyper::body::Incoming;
 use tollgate_model::entity::RetryOn;
 
-use self::head::{head, joined};
 use self::retry::Attempts;
 use crate::body::{Progress, RequestBody, Retained};
 use crate::buffered;
@@ -19,7 +18,7 @@ use crate::error::ErrorKind;
 use crate::intake::Ends;
 use crate::record::Record;
 use crate::snapshot::ServiceEntry;
-use crate::timer::{Elapsed, within};
+use crate::timer::{Elapsed, Idle};
 use crate::upstream::{Endpoint, InFlight, PooledConnection};
 use crate::worker::Shared;
 
@@ -117,16 +116,18 @@ impl Errand<'_> {
         };
         let in_flight = InFlight::begin(Arc::clone(endpoint));
         let mut exchange = record.exchange().await;
-        let head = head(&exchange, service, endpoint, self.ends, self.upgrade, self.preserve_host);
+        let request = head::request(self, &exchange, &connection, body.next(&connection));
         exchange.request.sent = true;
         let method = exchange.request.method.clone();
         record.seat.put(exchange);
-        let request = match head.and_then(|head| joined(head, body.next(&connection), &connection)) {
+        let request = match request {
             Ok(request) => request,
             Err(kind) => return Outcome::Failed(kind),
         };
         let sent = Instant::now();
-        let outcome = waited(service.response_patience(), progress, connection.send(request)).await;
+        let mut timer = connection.take_timer();
+        let outcome = waited(&mut timer, service.response_patience(), progress, connection.send(request)).await;
+        connection.timer = timer;
         let again = |on, body: &Sending| attempts.may_repeat(&method) && body.can_repeat() && attempts.granted(on);
         let (kind, on) = match outcome {
             Ok(Ok(response)) => {
@@ -235,11 +236,17 @@ impl Sending {
 }
 
 /// Waits for the response's head: its time runs from the last progress of the request's body.
-async fn waited<T>(patience: Duration, progress: &Progress, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+async fn waited<T>(
+    timer: &mut Idle,
+    patience: Duration,
+    progress: &Progress,
+    work: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
     let mut work = std::pin::pin!(work);
     let mut seen = progress.bytes();
     loop {
-        match within(patience, work.as_mut()).await {
+        timer.start_over(patience);
+        match timer.bound(work.as_mut()).await {
             Ok(done) => return Ok(done),
             Err(Elapsed) if progress.bytes() == seen => return Err(Elapsed),
             Err(Elapsed) => seen = progress.bytes(),

@@ -70,13 +70,13 @@ pub(crate) fn take_in(
         fields::join_cookies(&mut parts.headers);
     }
     let client = client_address(&parts.headers, ends, config);
-    let id = match parts.headers.get(&fields::X_REQUEST_ID) {
+    let survey = Survey::of(&parts.headers);
+    let id = match survey.id {
         Some(id) if acceptable_id(id) => id.clone(),
         _ => ids.next(),
     };
-    let checked = checked(&parts, config);
-    let (authority, uri, outcome) = match checked {
-        Ok((authority, uri)) => (authority, uri, Ok(())),
+    let (authority, uri, outcome) = match checked(&parts, &survey, config) {
+        Ok((authority, normal)) => (authority, normal.unwrap_or(parts.uri), Ok(())),
         Err(kind) => (Authority::new(HeaderValue::from_static(""), 0), parts.uri, Err(kind)),
     };
     let head = RequestHead {
@@ -98,48 +98,90 @@ pub(crate) fn take_in(
     (head, outcome)
 }
 
-fn checked(parts: &request::Parts, config: &ProxyConfig) -> Result<(Authority, Uri), ErrorKind> {
+/// What one look over a head's fields finds.
+#[derive(Default)]
+struct Survey<'h> {
+    /// As on the wire, line ends included.
+    size: usize,
+    host: Several<'h>,
+    transfer_encoding: Several<'h>,
+    content_length: Option<&'h HeaderValue>,
+    id: Option<&'h HeaderValue>,
+}
+
+/// A field of which there should be one at most.
+#[derive(Default)]
+struct Several<'h> {
+    first: Option<&'h HeaderValue>,
+    more: bool,
+}
+
+impl<'h> Survey<'h> {
+    fn of(headers: &'h HeaderMap) -> Survey<'h> {
+        let mut survey = Survey::default();
+        for (name, value) in headers {
+            survey.size += name.as_str().len() + value.len() + ": \r\n".len();
+            if name == header::HOST {
+                survey.host.add(value);
+            } else if name == header::TRANSFER_ENCODING {
+                survey.transfer_encoding.add(value);
+            } else if name == header::CONTENT_LENGTH {
+                survey.content_length = Some(value);
+            } else if name == fields::X_REQUEST_ID {
+                survey.id.get_or_insert(value);
+            }
+        }
+        survey
+    }
+}
+
+impl<'h> Several<'h> {
+    fn add(&mut self, value: &'h HeaderValue) {
+        self.more |= self.first.is_some();
+        self.first.get_or_insert(value);
+    }
+}
+
+/// The authority, and the target where it is not in its normal form yet.
+fn checked(
+    parts: &request::Parts,
+    survey: &Survey<'_>,
+    config: &ProxyConfig,
+) -> Result<(Authority, Option<Uri>), ErrorKind> {
     if parts.method == Method::CONNECT {
         return Err(ErrorKind::MethodNotAllowed);
     }
-    if parts.headers.len() > config.header_count || head_size(&parts.headers) > config.head_size {
+    if parts.headers.len() > config.header_count || survey.size > config.head_size {
         return Err(ErrorKind::HeadTooLarge);
     }
-    framing(&parts.headers)?;
+    framing(&survey.transfer_encoding)?;
     let target_size = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target_size > config.target_size {
         return Err(ErrorKind::TargetTooLong);
     }
     if let Some(most) = config.body_size
-        && content_length(&parts.headers).is_some_and(|length| length > most)
+        && survey.content_length.and_then(number).is_some_and(|length| length > most)
     {
         return Err(ErrorKind::BodyTooLarge);
     }
-    let authority = authority(parts)?;
+    let authority = authority(parts, &survey.host)?;
     Ok((authority, normal_target(&parts.uri, config.path_rules)?))
-}
-
-/// As on the wire, line ends included.
-fn head_size(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
 }
 
 /// Exactly one way to tell where the body ends (RFC 9112, 6.3): anything else is read differently
 /// by somebody. (A Content-Length beside `chunked` never gets here: hyper drops it.)
-fn framing(headers: &HeaderMap) -> Result<(), ErrorKind> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+fn framing(codings: &Several<'_>) -> Result<(), ErrorKind> {
+    let Some(coding) = codings.first else { return Ok(()) };
+    if codings.more || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err(ErrorKind::BadRequest("the request's Transfer-Encoding is not exactly chunked"));
     }
     Ok(())
 }
 
 /// The host asked for: of an absolute target, otherwise of the one Host field (RFC 9112, 3.2).
-fn authority(parts: &request::Parts) -> Result<Authority, ErrorKind> {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
+fn authority(parts: &request::Parts, hosts: &Several<'_>) -> Result<Authority, ErrorKind> {
+    let host = hosts.first;
+    if hosts.more {
         return Err(ErrorKind::BadRequest("the request has more than one Host"));
     }
     let text = match (parts.uri.authority(), host) {
@@ -192,25 +234,29 @@ fn host_name_length(text: &[u8]) -> Option<usize> {
     (bracketed && text.starts_with(host.as_bytes()) && port_is_valid(&text[host.len()..])).then_some(host.len())
 }
 
-/// The target in origin form, its path in normal form.
-fn normal_target(uri: &Uri, rules: PathRules) -> Result<Uri, ErrorKind> {
+/// The target in origin form, its path in normal form; `None` where it is that already.
+fn normal_target(uri: &Uri, rules: PathRules) -> Result<Option<Uri>, ErrorKind> {
     let target = uri.path_and_query();
     let raw = target.map_or("/", PathAndQuery::path);
     if raw == "*" {
-        return Ok(Uri::from_static("*"));
+        return Ok(Some(Uri::from_static("*")));
     }
     let raw = if raw.is_empty() { "/" } else { raw };
     let path = normal_form::path(raw, rules).map_err(ErrorKind::BadRequest)?;
     match (&path, uri.authority(), target) {
-        (Cow::Borrowed(_), None, _) => return Ok(uri.clone()),
-        (Cow::Borrowed(path), Some(_), Some(target)) if *path == target.path() => return Ok(Uri::from(target.clone())),
+        (Cow::Borrowed(_), None, _) => return Ok(None),
+        (Cow::Borrowed(path), Some(_), Some(target)) if *path == target.path() => {
+            return Ok(Some(Uri::from(target.clone())));
+        }
         _ => {}
     }
     let text = match target.and_then(PathAndQuery::query) {
         Some(query) => format!("{path}?{query}"),
         None => path.into_owned(),
     };
-    Uri::from_maybe_shared(Bytes::from(text)).map_err(|_| ErrorKind::BadRequest("the request target is not valid"))
+    Uri::from_maybe_shared(Bytes::from(text))
+        .map(Some)
+        .map_err(|_| ErrorKind::BadRequest("the request target is not valid"))
 }
 
 /// The last address that no trusted proxy vouches for.
@@ -239,8 +285,8 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
 }
 
 /// What a client may choose itself: short and safe in logs.

@@ -28,9 +28,9 @@ pub(crate) struct Record {
     /// Only of requests that were refused before there was an exchange.
     refused: Option<RequestHead>,
     started: Instant,
-    started_at: SystemTime,
-    /// Weak: a response that streams for a day must not keep yesterday's modules.
-    chains: Vec<(Weak<CompiledChain>, u64)>,
+    /// Weak: a response that streams for a day must not keep yesterday's modules. `None` while it is not
+    /// known which chain runs.
+    chains: Option<SmallVec<[(Weak<CompiledChain>, u64); 2]>>,
     pub(crate) upstream: Option<Arc<Endpoint>>,
     pub(crate) upstream_duration: Option<Duration>,
     pub(crate) attempts: u16,
@@ -89,8 +89,7 @@ impl Record {
             home: None,
             refused: None,
             started: Instant::now(),
-            started_at: SystemTime::now(),
-            chains: Vec::new(),
+            chains: None,
             upstream: None,
             upstream_duration: None,
             attempts: 0,
@@ -118,7 +117,12 @@ impl Record {
     }
 
     pub(crate) fn follow(&mut self, run: &Run) {
-        self.chains.push((Arc::downgrade(run.chain()), run.active()));
+        self.chains.get_or_insert_default().push((Arc::downgrade(run.chain()), run.active()));
+    }
+
+    /// Its chain is empty.
+    pub(crate) fn follow_nobody(&mut self) {
+        self.chains.get_or_insert_default();
     }
 
     pub(crate) fn follow_request(&mut self, progress: &Rc<Progress>) {
@@ -173,7 +177,7 @@ impl Record {
         self.worker.metrics.error(kind);
     }
 
-    fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>) {
+    fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>, duration: Duration) {
         let loggers = self.loggers(&head.route);
         if loggers.is_empty() {
             return;
@@ -182,8 +186,9 @@ impl Record {
         let client = head.client.to_string();
         let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
         let finished = FinishedRequest {
-            started_at: self.started_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
-            duration: self.started.elapsed().as_micros() as u64,
+            started_at: (SystemTime::now() - duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
+                as u64,
+            duration: duration.as_micros() as u64,
             upstream_duration: self.upstream_duration.unwrap_or_default().as_micros() as u64,
             request_bytes: self.request.as_ref().map_or(0, |progress| progress.bytes()),
             response_bytes: self.response_bytes,
@@ -213,8 +218,8 @@ impl Record {
     /// one, those who log on the route now.
     fn loggers(&self, route: &str) -> SmallVec<[Arc<PluginUse>; 2]> {
         let mut loggers = SmallVec::new();
-        let mut complete = !self.chains.is_empty();
-        for (chain, active) in &self.chains {
+        let mut complete = self.chains.is_some();
+        for (chain, active) in self.chains.iter().flatten() {
             match chain.upgrade() {
                 Some(chain) => loggers.extend(chain.loggers(*active).cloned()),
                 None => complete = false,
@@ -230,11 +235,12 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.worker.metrics.request(self.status, self.started.elapsed(), self.upstream_duration);
+        let duration = self.started.elapsed();
+        self.worker.metrics.request(self.status, duration, self.upstream_duration);
         let exchange = self.seat.close().or_else(|| self.home.as_ref()?.take());
         match (&exchange, &self.refused) {
-            (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange)),
-            (None, Some(head)) => self.write_down(head, None),
+            (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange), duration),
+            (None, Some(head)) => self.write_down(head, None, duration),
             // Nothing was known of it yet.
             (None, None) => {}
         }

@@ -47,7 +47,7 @@ pub(crate) async fn handle(
     if let Some(upgrade) = &upgrade {
         upgrade.complete(&mut head.headers);
     }
-    let mut call = Call { worker: &worker, route: &route, runs: Vec::with_capacity(2) };
+    let mut call = Call { worker: &worker, route: &route, runs: Vec::new() };
     let mut exchange = Exchange::new(head, Arc::clone(&directory) as _);
     if route.has_plugins() {
         record.house(&mut exchange);
@@ -168,6 +168,10 @@ impl Call<'_> {
         record: &mut Record,
     ) -> (Box<Exchange>, Result<(), Stop>) {
         let Ok(chain) = chain else { return (exchange, Err(Stop::Error(ErrorKind::Degraded))) };
+        if chain.is_empty() {
+            record.follow_nobody();
+            return (exchange, Ok(()));
+        }
         let run = Run::begin(Arc::clone(chain), &exchange.request);
         record.follow(&run);
         let (exchange, outcome) = self.worker.plugins.on_request(&run, exchange).await;

@@ -102,7 +102,7 @@ impl Builder {
 impl RouteEntry {
     /// Hooks may run for its requests.
     pub(crate) fn has_plugins(&self) -> bool {
-        self.chain.as_ref().is_ok_and(|chain| chain.plugins().next().is_some())
+        self.chain.as_ref().is_ok_and(|chain| !chain.is_empty())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A worker: one thread with its own runtime, listener, upstream connections and plugin instances.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use tollgate_plugin_host as plugin_host;
 
 use crate::config::ProxyConfig;
 use crate::connection;
-use crate::drain::OpenCount;
+use crate::drain::{OpenCount, Reached, Stage, Stages};
 use crate::intake::RequestIds;
 use crate::metrics::WorkerMetrics;
 use crate::snapshot::Snapshot;
@@ -32,19 +32,7 @@ pub(crate) struct Shared {
     pub(crate) connections: OpenCount,
     pub(crate) tunnels: OpenCount,
     snapshot: RefCell<Arc<Snapshot>>,
-    stage: watch::Sender<Stage>,
-    /// As the stage says, at hand for every response.
-    is_last_time: Cell<bool>,
-}
-
-/// How far a worker is on its way to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Serving,
-    /// Nothing new is accepted; what there is, is finished.
-    Draining,
-    /// The time for that is over.
-    Closing,
+    stages: Stages,
 }
 
 /// Where a worker's clients connect.
@@ -95,8 +83,7 @@ pub fn spawn(
                     connections: OpenCount::default(),
                     tunnels: OpenCount::default(),
                     snapshot: RefCell::new(Arc::clone(&snapshot)),
-                    stage: watch::Sender::new(Stage::Serving),
-                    is_last_time: Cell::new(false),
+                    stages: Stages::default(),
                     config,
                 });
                 shared.serve_by(snapshot);
@@ -159,8 +146,7 @@ async fn run(
     tokio::task::spawn_local(async move {
         // The handle goes with the process only: that too is an end.
         let _ = told.wait_for(|draining| *draining).await;
-        staging.is_last_time.set(true);
-        staging.stage.send_replace(Stage::Draining);
+        staging.stages.enter(Stage::Draining);
     });
     let mut accepting = tokio::task::JoinSet::new();
     for listener in listeners {
@@ -182,7 +168,7 @@ async fn run(
         let (connections, tunnels) = (shared.connections.count(), shared.tunnels.count());
         tracing::warn!(connections, tunnels, "drain time is over, closing what is left");
     }
-    shared.stage.send_replace(Stage::Closing);
+    shared.stages.enter(Stage::Closing);
     let closed = async {
         shared.connections.emptied().await;
         shared.tunnels.emptied().await;
@@ -245,22 +231,17 @@ impl Shared {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_last_time.get()
+        self.stages.now() >= Stage::Draining
     }
 
     /// Done once nothing new is accepted any more.
-    pub(crate) async fn draining(&self) {
-        self.reached(Stage::Draining).await;
+    pub(crate) fn draining(&self) -> Reached<'_> {
+        self.stages.reached(Stage::Draining)
     }
 
     /// Done once the time for finishing is over.
-    pub(crate) async fn closing(&self) {
-        self.reached(Stage::Closing).await;
-    }
-
-    async fn reached(&self, stage: Stage) {
-        // The sender is ours: the channel can't be closed.
-        let _ = self.stage.subscribe().wait_for(|now| *now >= stage).await;
+    pub(crate) fn closing(&self) -> Reached<'_> {
+        self.stages.reached(Stage::Closing)
     }
 
     fn serve_by(&self, snapshot: Arc<Snapshot>) {

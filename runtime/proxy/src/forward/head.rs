@@ -1,81 +1,74 @@
-//! The head that an upstream is sent.
+//! The request that an upstream is sent.
 
-use http::uri::{Authority, Scheme as UriScheme};
+use http::uri::{Authority, PathAndQuery, Scheme as UriScheme};
 use http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
 use tollgate_model::entity::Scheme;
 use tollgate_plugin_host::{Exchange, RequestHead};
 
+use super::Errand;
 use crate::body::RequestBody;
 use crate::error::ErrorKind;
 use crate::fields;
-use crate::intake::Ends;
-use crate::snapshot::{ServiceEntry, prefixed};
+use crate::snapshot::prefixed;
 use crate::upstream::{Endpoint, PooledConnection};
 
-/// As HTTP/1.1 has it.
-pub(super) fn head(
+/// In the form of the connection's protocol.
+pub(super) fn request(
+    errand: &Errand<'_>,
     exchange: &Exchange,
-    service: &ServiceEntry,
-    endpoint: &Endpoint,
-    ends: &Ends,
-    upgrade: Option<&HeaderValue>,
-    preserve_host: bool,
-) -> Result<http::request::Parts, ErrorKind> {
-    let request = &exchange.request;
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = request.method.clone();
-    parts.version = Version::HTTP_11;
-    parts.uri = request
-        .upstream_target()
-        .and_then(|target| prefixed(&service.path, target))
-        .map(Uri::from)
-        .ok_or(ErrorKind::BadRequest("the request target is not valid"))?;
-    parts.headers = headers(request, endpoint, ends, preserve_host);
-    fields::tell_consumer(&mut parts.headers, exchange.identity.as_deref());
-    if let Some(protocol) = upgrade {
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        parts.headers.insert(header::UPGRADE, protocol.clone());
+    connection: &PooledConnection,
+    body: RequestBody,
+) -> Result<Request<RequestBody>, ErrorKind> {
+    let head = &exchange.request;
+    let target = head.upstream_target().and_then(|target| prefixed(&errand.service.path, target)).ok_or(INVALID)?;
+    let unknown_length = http_body::Body::size_hint(&body).exact().is_none();
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.headers_mut() = headers(errand, head, &connection.endpoint);
+    fields::tell_consumer(request.headers_mut(), exchange.identity.as_deref());
+    if connection.is_http2() {
+        for_http2(&mut request, target, &connection.endpoint)?;
+        return Ok(request);
     }
-    Ok(parts)
+    *request.uri_mut() = Uri::from(target);
+    if let Some(protocol) = errand.upgrade {
+        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        request.headers_mut().insert(header::UPGRADE, protocol.clone());
+    }
+    // A body of unknown length is told to be one: for methods that seldom have a body hyper would
+    // leave it out otherwise.
+    if unknown_length {
+        request.headers_mut().remove(header::CONTENT_LENGTH);
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    Ok(request)
 }
 
-fn headers(request: &RequestHead, endpoint: &Endpoint, ends: &Ends, preserve_host: bool) -> HeaderMap {
-    let mut headers = request.headers.clone();
-    // Answered here: the body is asked for when the upstream wants it.
-    headers.remove(header::EXPECT);
+/// A copy: the original is wanted by the log, and by another attempt.
+fn headers(errand: &Errand<'_>, request: &RequestHead, endpoint: &Endpoint) -> HeaderMap {
+    // With room for what is added: a map that grows is hashed anew.
+    let mut headers = HeaderMap::with_capacity(request.headers.len() + ADDED);
+    for (name, value) in &request.headers {
+        // `Expect` is answered here: the body is asked for when the upstream wants it.
+        if name != header::EXPECT && name != header::HOST {
+            headers.append(name.clone(), value.clone());
+        }
+    }
     let host = match &request.host_override {
         Some(host) => host,
-        None if preserve_host => request.authority.header(),
+        None if errand.preserve_host => request.authority.header(),
         None => &endpoint.authority,
     };
     headers.insert(header::HOST, host.clone());
-    fields::forwarded(&mut headers, ends, request.scheme, request.authority.header());
+    fields::forwarded(&mut headers, errand.ends, request.scheme, request.authority.header());
     fields::via(&mut headers, request.version);
     headers.insert(fields::X_REQUEST_ID, request.id.clone());
     headers
 }
 
-/// A request in the form of the connection's protocol.
-pub(super) fn joined(
-    mut head: http::request::Parts,
-    body: RequestBody,
-    connection: &PooledConnection,
-) -> Result<Request<RequestBody>, ErrorKind> {
-    if connection.is_http2() {
-        return Ok(Request::from_parts(for_http2(head, &connection.endpoint)?, body));
-    }
-    // A body of unknown length is told to be one: for methods that seldom have a body hyper would
-    // leave it out otherwise.
-    if http_body::Body::size_hint(&body).exact().is_none() {
-        head.headers.remove(header::CONTENT_LENGTH);
-        head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    Ok(Request::from_parts(head, body))
-}
-
 /// What stood in Host becomes the authority (RFC 9113, 8.3.1); fields of one connection have no place.
-fn for_http2(mut head: http::request::Parts, endpoint: &Endpoint) -> Result<http::request::Parts, ErrorKind> {
-    let host = head.headers.remove(header::HOST);
+fn for_http2(request: &mut Request<RequestBody>, target: PathAndQuery, endpoint: &Endpoint) -> Result<(), ErrorKind> {
+    let host = request.headers_mut().remove(header::HOST);
     let authority = [host.as_ref(), Some(&endpoint.authority)].into_iter().flatten().find_map(|host| {
         let authority = Authority::try_from(host.as_bytes()).ok()?;
         (!authority.as_str().is_empty()).then_some(authority)
@@ -86,9 +79,13 @@ fn for_http2(mut head: http::request::Parts, endpoint: &Endpoint) -> Result<http
         Scheme::Https => UriScheme::HTTPS,
     });
     uri.authority = authority;
-    uri.path_and_query = head.uri.path_and_query().cloned();
-    head.uri = Uri::from_parts(uri).map_err(|_| ErrorKind::BadRequest("the request target is not valid"))?;
-    head.version = Version::HTTP_2;
-    head.headers.remove(header::TRANSFER_ENCODING);
-    Ok(head)
+    uri.path_and_query = Some(target);
+    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| INVALID)?;
+    *request.version_mut() = Version::HTTP_2;
+    request.headers_mut().remove(header::TRANSFER_ENCODING);
+    Ok(())
 }
+
+const INVALID: ErrorKind = ErrorKind::BadRequest("the request target is not valid");
+/// Fields that are usually added: Host, where the request came from, who calls.
+const ADDED: usize = 12;

@@ -82,7 +82,7 @@ where
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(Opened::Http1(PooledConnection { sender: Sender::Http1(sender), endpoint: Arc::clone(endpoint), reused: false }))
+    Ok(Opened::Http1(PooledConnection::new(Sender::Http1(sender), Arc::clone(endpoint), false)))
 }
 
 fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {

@@ -102,11 +102,11 @@ impl Multiplexes {
         connections.retain(|connection| !connection.is_over());
         let connection = connections.iter().find(|connection| connection.has_room())?;
         connection.streams.set(connection.streams.get() + 1);
-        Some(PooledConnection {
-            sender: Sender::Http2(Http2Stream(Rc::clone(connection))),
-            endpoint: Arc::clone(endpoint),
-            reused: connection.heard.get().is_some(),
-        })
+        Some(PooledConnection::new(
+            Sender::Http2(Http2Stream(Rc::clone(connection))),
+            Arc::clone(endpoint),
+            connection.heard.get().is_some(),
+        ))
     }
 
     fn chose_http1(&self, endpoint: &Arc<Endpoint>) -> bool {

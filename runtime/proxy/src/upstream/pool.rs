@@ -12,6 +12,7 @@ use hyper::client::conn::http1::SendRequest;
 use super::Endpoint;
 use super::http2::{Http2Stream, Multiplexes};
 use crate::body::RequestBody;
+use crate::timer;
 
 /// One worker's. Of HTTP/1.1 the idle ones, most recently used first; of HTTP/2 all.
 pub(crate) struct ConnectionPool {
@@ -29,6 +30,7 @@ struct IdleConnections {
 
 struct Idle {
     sender: SendRequest<RequestBody>,
+    timer: timer::Idle,
     since: Instant,
 }
 
@@ -39,6 +41,8 @@ pub(crate) struct PooledConnection {
     pub(crate) endpoint: Arc<Endpoint>,
     /// It served a request before: the target may have closed it meanwhile.
     pub(crate) reused: bool,
+    /// For waiting on it; kept with it, so that not every request makes one.
+    pub(crate) timer: timer::Idle,
 }
 
 pub(super) enum Sender {
@@ -68,10 +72,10 @@ impl ConnectionPool {
     pub(super) fn take(&self, endpoint: &Arc<Endpoint>) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         let connections = &mut idle.get_mut(&Arc::as_ptr(endpoint))?.connections;
-        while let Some(Idle { sender, .. }) = connections.pop() {
+        while let Some(Idle { sender, timer, .. }) = connections.pop() {
             if sender.is_ready() {
                 let sender = Sender::Http1(sender);
-                return Some(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: true });
+                return Some(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: true, timer });
             }
         }
         None
@@ -97,6 +101,15 @@ impl ConnectionPool {
 }
 
 impl PooledConnection {
+    pub(super) fn new(sender: Sender, endpoint: Arc<Endpoint>, reused: bool) -> PooledConnection {
+        PooledConnection { sender, endpoint, reused, timer: timer::Idle::new(Duration::ZERO) }
+    }
+
+    /// Its timer, while the connection is at work.
+    pub(crate) fn take_timer(&mut self) -> timer::Idle {
+        std::mem::replace(&mut self.timer, timer::Idle::new(Duration::ZERO))
+    }
+
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.sender, Sender::Http2(_))
     }
@@ -113,7 +126,7 @@ impl PooledConnection {
             .entry(Arc::as_ptr(&self.endpoint))
             .or_insert_with(|| IdleConnections { endpoint: Arc::clone(&self.endpoint), connections: Vec::new() });
         if here.connections.len() < pool.most {
-            here.connections.push(Idle { sender, since: Instant::now() });
+            here.connections.push(Idle { sender, timer: self.timer, since: Instant::now() });
         }
     }
 
