@@ -123,6 +123,7 @@ fn metrics() -> NodeMetrics {
         connections: 5,
         connections_accepted: 12,
         upstream_connections: 2,
+        upstream_retries: vec![("sent", 4), ("over_budget", 1)],
         upstream_errors: vec![("connect_failed", 1)],
         plugin_faults: vec![("trap", 0)],
         errors: vec![("no_route", 1)],

@@ -44,7 +44,7 @@ pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
 pub use metrics::{Histogram, Totals, WorkerMetrics};
 pub use normal_form::PathRules;
-pub use snapshot::{Builder, RouteEntry, Snapshot, unsupported};
+pub use snapshot::{Builder, RouteEntry, Snapshot};
 pub use tls::{
     BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,
     TlsConfig, TlsServer,

@@ -38,6 +38,9 @@ pub struct WorkerMetrics {
     pub(crate) connections: Counter,
     pub(crate) connections_open: Counter,
     pub(crate) upstream_connections: Counter,
+    pub(crate) retries: Counter,
+    /// Not sent because the service's budget was used up.
+    pub(crate) retries_refused: Counter,
     pub(crate) log_records_dropped: Counter,
 }
 
@@ -54,6 +57,8 @@ pub struct Totals {
     pub connections: u64,
     pub connections_open: u64,
     pub upstream_connections: u64,
+    pub retries: u64,
+    pub retries_refused: u64,
     pub log_records_dropped: u64,
 }
 
@@ -149,6 +154,8 @@ impl WorkerMetrics {
             connections: sum(|worker| &worker.connections),
             connections_open: sum(|worker| &worker.connections_open),
             upstream_connections: sum(|worker| &worker.upstream_connections),
+            retries: sum(|worker| &worker.retries),
+            retries_refused: sum(|worker| &worker.retries_refused),
             log_records_dropped: sum(|worker| &worker.log_records_dropped),
             ..Totals::default()
         };

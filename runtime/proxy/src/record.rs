@@ -200,7 +200,7 @@ impl Record {
             user_agent: head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default(),
             route: &head.route,
             service: &head.service,
-            upstream: self.upstream.as_ref().map_or("", |endpoint| &endpoint.address),
+            upstream: self.upstream.as_ref().map_or("", |endpoint| &endpoint.display),
             consumer: identity.map_or("", |identity| &identity.consumer_name),
             fields: exchange.map_or("", |exchange| &exchange.log_fields),
         };

@@ -19,13 +19,14 @@ use crate::intake::RequestIds;
 use crate::metrics::WorkerMetrics;
 use crate::snapshot::Snapshot;
 use crate::tls::TlsServer;
-use crate::upstream::ConnectionPool;
+use crate::upstream::{ConnectionPool, RetryBudgets};
 
 /// What a worker's requests share. Lives on its thread.
 pub(crate) struct Shared {
     pub(crate) config: Arc<ProxyConfig>,
     pub(crate) plugins: Rc<plugin_host::Worker>,
     pub(crate) pool: ConnectionPool,
+    pub(crate) retry_budgets: RetryBudgets,
     pub(crate) ids: RequestIds,
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) connections: OpenCount,
@@ -88,6 +89,7 @@ pub fn spawn(
                 let shared = Rc::new(Shared {
                     plugins: plugin_host::Worker::new(plugins),
                     pool: ConnectionPool::new(config.upstream_idle_connections, config.upstream_idle),
+                    retry_budgets: RetryBudgets::default(),
                     ids: RequestIds::new(),
                     metrics: counted,
                     connections: OpenCount::default(),
@@ -272,6 +274,7 @@ impl Shared {
     fn keep_house(&self) {
         let snapshot = self.snapshot();
         self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
+        self.retry_budgets.sweep();
         self.plugins.keep_house();
         self.metrics.upstream_connections.set(self.pool.open());
         self.metrics.set_plugin_faults(self.plugins.faults());

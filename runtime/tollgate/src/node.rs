@@ -61,7 +61,8 @@ async fn live(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Resu
         Some(tls) => Some(TlsServer::new(tls, Arc::clone(&certificates)).context("proxy.tls.client_ca_file")?),
         None => None,
     };
-    let builder = Builder::new(Pepper::random());
+    let folder = config.store.parent().unwrap_or(Path::new("."));
+    let builder = Builder::new(Pepper::random(), folder);
     let mut reconciler = Reconciler::new(store, Arc::clone(&host), builder, Arc::clone(&state), certificates);
     let first = reconciler.first().await.map_err(Invalid)?;
     let proxy = Arc::new(config.proxy.clone());

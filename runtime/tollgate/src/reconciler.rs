@@ -187,7 +187,6 @@ impl Reconciler {
 
     async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {
         let Loaded { set, digest, document } = loaded;
-        supported(&document, &set)?;
         match self.host.prepare(&set, &self.applied.prepared).await {
             Ok(prepared) => Ok(Candidate { set, prepared, digest: Some(digest) }),
             Err(problems) => Err(settings_report(&document, &problems)),
@@ -223,18 +222,6 @@ pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> Con
         located(document, "plugins", problem.plugin.as_str(), &problem.path, message)
     });
     document.report(&Problems(located.collect()))
-}
-
-/// Refuses what the data plane of this version can't do.
-pub fn supported(document: &Document, set: &ConfigSet) -> Result<(), ConfigReport> {
-    let unsupported = tollgate_proxy::unsupported(set);
-    if unsupported.is_empty() {
-        return Ok(());
-    }
-    let located = unsupported.into_iter().map(|(service, reason)| {
-        located(document, "services", service.as_str(), "", format!("service `{service}`: {reason}"))
-    });
-    Err(document.report(&Problems(located.collect())))
 }
 
 /// A problem of one entity of a list, at `path` below its table.

@@ -89,7 +89,7 @@ impl NodeView for View {
     fn metrics(&self) -> NodeMetrics {
         let totals = WorkerMetrics::totals(&self.state.workers());
         let serving = self.state.serving();
-        let upstream = ["connect_failed", "connect_timeout", "upstream_failed", "upstream_timeout"];
+        let upstream = ["connect_failed", "connect_timeout", "upstream_tls", "upstream_failed", "upstream_timeout"];
         NodeMetrics {
             requests: CLASSES.into_iter().zip(totals.requests).collect(),
             versions: totals.versions,
@@ -99,6 +99,7 @@ impl NodeView for View {
             connections: totals.connections_open,
             connections_accepted: totals.connections,
             upstream_connections: totals.upstream_connections,
+            upstream_retries: vec![("sent", totals.retries), ("over_budget", totals.retries_refused)],
             upstream_errors: totals.errors.iter().filter(|(kind, _)| upstream.contains(kind)).copied().collect(),
             plugin_faults: totals.plugin_faults,
             errors: totals.errors,

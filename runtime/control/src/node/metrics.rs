@@ -22,6 +22,8 @@ pub struct NodeMetrics {
     pub connections_accepted: u64,
     /// Gauge: open connections to upstreams.
     pub upstream_connections: u64,
+    /// Requests sent upstream once more, and those that the budget of their service held back.
+    pub upstream_retries: Labelled,
     /// Failed attempts to get an answer from an upstream, by kind.
     pub upstream_errors: Labelled,
     /// Hooks that trapped, timed out or found no free instance, by kind.

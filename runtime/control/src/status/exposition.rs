@@ -40,6 +40,7 @@ impl Collector for NodeMetrics {
         page.gauge("connections", "Open connections of clients", self.connections)?;
         page.counter("connections_accepted", "Connections of clients", self.connections_accepted)?;
         page.gauge("upstream_connections", "Open connections to upstreams", self.upstream_connections)?;
+        page.counters("upstream_retries", "Retries wanted, by what became of them", "result", &self.upstream_retries)?;
         page.counters("upstream_errors", "Failed attempts at an upstream", "kind", &self.upstream_errors)?;
         page.counters("plugin_faults", "Hooks that failed", "kind", &self.plugin_faults)?;
         page.counters("errors", "Error responses made by the gateway itself", "kind", &self.errors)?;
@@ -62,7 +63,7 @@ impl Collector for NodeStatus {
         page.gauge("routes", "Routes of the configuration", self.counts.routes as u64)?;
         page.gauge(
             "degraded_places",
-            "Routes and consumers that answer 503 on this node, and certificates that can't be used",
+            "Routes, services and consumers that answer 503 on this node, and certificates that can't be used",
             self.degraded_places.len() as u64,
         )?;
         page.expiries(&self.certificates)?;

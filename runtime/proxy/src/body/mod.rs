@@ -3,10 +3,12 @@
 mod piped;
 mod request;
 mod response;
+mod retained;
 
 pub(crate) use piped::{PieceSender, PipedBody, piped};
 pub(crate) use request::{Progress, RequestBody};
 pub(crate) use response::{ResponseBody, UpstreamBody};
+pub(crate) use retained::{Attempt, Retained};
 
 use std::fmt;
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{BodyError, PipedBody};
+use super::{Attempt, BodyError, PipedBody};
 use crate::error::ErrorKind;
 use crate::fields;
 use crate::timer::Idle;
@@ -24,6 +24,8 @@ pub(crate) enum RequestBody {
     },
     /// What hooks made of the client's.
     Piped(PipedBody),
+    /// Any of these, kept for another attempt.
+    Attempt(Attempt),
 }
 
 /// How far a client's body has come. The request's own task looks at it while the connection's
@@ -138,6 +140,7 @@ impl Body for RequestBody {
                 }
             },
             RequestBody::Piped(piped) => piped.poll_next(context),
+            RequestBody::Attempt(attempt) => Pin::new(attempt).poll_frame(context),
         }
     }
 
@@ -147,6 +150,7 @@ impl Body for RequestBody {
             RequestBody::Whole(bytes) => bytes.is_none(),
             RequestBody::Streamed { incoming, .. } => incoming.is_end_stream(),
             RequestBody::Piped(piped) => piped.is_over(),
+            RequestBody::Attempt(attempt) => attempt.is_end_stream(),
         }
     }
 
@@ -156,6 +160,7 @@ impl Body for RequestBody {
             RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             RequestBody::Streamed { incoming, .. } => incoming.size_hint(),
             RequestBody::Piped(_) => SizeHint::default(),
+            RequestBody::Attempt(attempt) => attempt.size_hint(),
         }
     }
 }

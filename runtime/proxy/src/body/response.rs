@@ -98,6 +98,8 @@ impl UpstreamBody {
                 tracing::debug!(%error, "upstream body broke off");
                 Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed))))
             }
+            // hyper takes some resets of a stream for its end (RFC 9113, 8.1).
+            Poll::Ready(None) if self.was_reset() => Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed)))),
             Poll::Ready(None) => {
                 self.finish(pool);
                 Poll::Ready(None)
@@ -108,6 +110,11 @@ impl UpstreamBody {
 
     pub(crate) fn is_over(&self) -> bool {
         self.incoming.is_end_stream()
+    }
+
+    /// A stream of HTTP/2 that gives nothing any more, though its end never came.
+    fn was_reset(&self) -> bool {
+        self.connection.as_ref().is_some_and(PooledConnection::is_http2) && !self.incoming.is_end_stream()
     }
 
     fn finish(&mut self, pool: &ConnectionPool) {

@@ -8,7 +8,7 @@ use super::Invalid;
 use crate::certificates::{CertificateFiles, CertificateReport};
 use crate::cli::ConfigArgs;
 use crate::config::{NodeConfig, environment};
-use crate::reconciler::{settings_report, supported};
+use crate::reconciler::settings_report;
 
 /// Checks what `run` would check before it serves. Modules that are missing are told, not refused:
 /// they may be on the nodes that serve.
@@ -16,7 +16,6 @@ use crate::reconciler::{settings_report, supported};
 pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let loaded = FileStore::open(&config.store).read(None, environment).map_err(Invalid)?;
-    supported(&loaded.document, &loaded.set).map_err(Invalid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let prepared = runtime.block_on(async {
         let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
