@@ -9,10 +9,13 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a failing test shows the gateway's log")]
 #![allow(clippy::disallowed_methods, reason = "the size of a run is set in the environment")]
 
+mod certificates;
 mod client;
 mod gateway;
+mod grpc;
 mod load;
 pub mod modules;
+mod nginx;
 mod origin;
 mod process;
 mod program;
@@ -22,10 +25,13 @@ mod setup;
 mod waiting;
 mod websocket;
 
+pub use certificates::{Authority, Identity};
 pub use client::{Call, Connection, Reply, delete, get, post};
 pub use gateway::Gateway;
+pub use grpc::{GrpcCall, GrpcClient, GrpcServer};
 pub use load::{Load, Tally};
-pub use origin::{Origin, Seen};
+pub use nginx::Nginx;
+pub use origin::{Origin, Seen, Wire};
 pub use process::{Memory, Process};
 pub use program::{Ran, curl};
 pub use proof::{announce, proving, scaled};

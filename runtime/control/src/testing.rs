@@ -110,6 +110,8 @@ fn metrics() -> NodeMetrics {
     let histogram = Histogram { bounds: &[0.005, 0.5], counts: vec![7, 2, 1], sum: 3.25 };
     NodeMetrics {
         requests: vec![("2xx", 9), ("4xx", 1)],
+        versions: vec![("2", 4)],
+        connection_faults: vec![("http2_flood", 1)],
         request_duration: histogram.clone(),
         upstream_duration: histogram,
         connections: 5,

@@ -28,6 +28,8 @@ pub struct ProxyConfig {
     pub drain: Duration,
     /// Client connections of one worker.
     pub connections: usize,
+    /// Streams that a client may have open on one HTTP/2 connection.
+    pub http2_streams: u32,
 }
 
 /// Why a [`ProxyConfig`] can't be used.
@@ -49,6 +51,7 @@ impl Default for ProxyConfig {
             upstream_idle: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             connections: 16_384,
+            http2_streams: 128,
         }
     }
 }
@@ -60,7 +63,7 @@ impl ProxyConfig {
         if self.head_size < 8 << 10 {
             return Err(InvalidProxy("head_size is at least 8KiB"));
         }
-        if self.header_count == 0 || self.target_size == 0 || self.connections == 0 {
+        if self.header_count == 0 || self.target_size == 0 || self.connections == 0 || self.http2_streams == 0 {
             return Err(InvalidProxy("limits of 0 would refuse everything"));
         }
         Ok(())

@@ -115,6 +115,17 @@ fn is_forwarding(name: &str) -> bool {
     )
 }
 
+/// One Cookie field of those that HTTP/2 clients may split it into (RFC 9113, 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if crumbs.nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let whole = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).expect("made of field values");
+    headers.insert(header::COOKIE, whole);
+}
+
 pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>) {
     if let Some(identity) = identity {
         for (name, value) in &identity.headers {
@@ -147,7 +158,11 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static s
 }
 
 pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
-    let own = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
+    let own = match version {
+        Version::HTTP_10 => VIA_10,
+        Version::HTTP_2 => VIA_20,
+        _ => VIA_11,
+    };
     headers.append(header::VIA, own);
 }
 
@@ -168,6 +183,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const VIA_11: HeaderValue = HeaderValue::from_static("1.1 tollgate");
+const VIA_20: HeaderValue = HeaderValue::from_static("2.0 tollgate");
 const VIA_10: HeaderValue = HeaderValue::from_static("1.0 tollgate");
 
 /// What a `Connection` field can't make disappear: it decides where a request goes or who sent it.
@@ -204,6 +220,13 @@ mod tests {
         assert!(accepts_trailers(&headers));
         remove_hop_by_hop(&mut headers);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization"]);
+    }
+
+    #[test]
+    fn crumbs_become_a_cookie() {
+        let mut headers = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3"), ("cookie", "d=4")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3; d=4"]);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::fields;
 use crate::forward::Forwarded;
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
-use crate::service::Upgrade;
 use crate::tunnel::{self, Upgrading};
+use crate::upgrade::{Handshake, Upgrade};
 use crate::worker::Shared;
 
 /// An answer of the gateway or of a plugin, through the response hooks.
@@ -63,17 +63,25 @@ pub(crate) async fn forwarded(
         return send_whole(worker, exchange, outcome, Bytes::new(), record);
     }
     match (upstream_end, upgrade) {
+        // To a CONNECT that would say that the tunnel stands.
+        (None, Some(Upgrade { handshake: Some(_), .. })) if succeeded(&exchange) => {
+            send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record)
+        }
         (None, _) => {
             let body = UpstreamBody::new(incoming, connection, idle, in_flight);
             send_upstream(worker, runs, exchange, body, record).await
         }
         // A plugin took the upgrade back.
         (Some(_), _) if !switches(&exchange) => send_whole(worker, exchange, Ok(()), Bytes::new(), record),
-        (Some(upstream), Some(Upgrade { client, protocol: wanted })) => {
+        (Some(upstream), Some(Upgrade { client, protocol: wanted, handshake })) => {
+            if handshake.as_ref().is_some_and(|handshake| !proven(handshake, &mut exchange)) {
+                return send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record);
+            }
             let head = leave(worker, &mut exchange, &record);
             record.seat.put(exchange);
             let protocol = protocol.unwrap_or(wanted);
-            let upgrading = Upgrading { client, upstream, protocol, connection, in_flight };
+            let by_connect = handshake.is_some();
+            let upgrading = Upgrading { client, upstream, protocol, by_connect, connection, in_flight };
             tunnel::open(worker, upgrading, head.headers, record)
         }
         // A protocol nobody asked for.
@@ -83,6 +91,14 @@ pub(crate) async fn forwarded(
 
 fn switches(exchange: &Exchange) -> bool {
     exchange.response.head.as_ref().is_some_and(|head| head.status == StatusCode::SWITCHING_PROTOCOLS)
+}
+
+fn succeeded(exchange: &Exchange) -> bool {
+    exchange.response.head.as_ref().is_some_and(|head| head.status.is_success())
+}
+
+fn proven(handshake: &Handshake, exchange: &mut Exchange) -> bool {
+    exchange.response.head.as_mut().is_some_and(|head| handshake.is_proven(&mut head.headers))
 }
 
 /// What a failed hook means for its request.

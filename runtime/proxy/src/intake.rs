@@ -1,5 +1,6 @@
 //! Takes a request in: checks what hyper leaves to us, finds the client, makes the request's head.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
 use tollgate_plugin_host::{Authority, RequestHead};
 
 use crate::config::ProxyConfig;
+use crate::drain::OpenCount;
 use crate::error::ErrorKind;
 use crate::{fields, normal_form};
 
@@ -24,13 +26,17 @@ pub(crate) struct Ends {
     pub(crate) local_port: HeaderValue,
     /// A proxy whose own word is kept.
     pub(crate) trusted: bool,
+    /// `https` over TLS.
+    pub(crate) scheme: &'static str,
+    /// Of an HTTP/2 connection: the streams that are open.
+    pub(crate) streams: Option<OpenCount>,
 }
 
 impl Ends {
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr, trusted: bool) -> Ends {
         let text = Bytes::from(peer.ip().to_canonical().to_string());
         let peer_text = HeaderValue::from_maybe_shared(text).expect("an address is a field value");
-        Ends { peer, peer_text, local_port: local.port().into(), trusted }
+        Ends { peer, peer_text, local_port: local.port().into(), trusted, scheme: "http", streams: None }
     }
 }
 
@@ -44,11 +50,14 @@ pub(crate) struct RequestIds {
 /// The head of a request that may be routed; route and service are not known yet. On refusal the
 /// head comes back as far as it was understood, for the answer and the log.
 pub(crate) fn take_in(
-    parts: request::Parts,
+    mut parts: request::Parts,
     ends: &Ends,
     config: &ProxyConfig,
     ids: &RequestIds,
 ) -> (RequestHead, Result<(), ErrorKind>) {
+    if parts.version == Version::HTTP_2 {
+        fields::join_cookies(&mut parts.headers);
+    }
     let client = client_address(&parts.headers, ends, config);
     let id = match parts.headers.get(&fields::X_REQUEST_ID) {
         Some(id) if acceptable_id(id) => id.clone(),
@@ -65,7 +74,7 @@ pub(crate) fn take_in(
         uri,
         version: parts.version,
         headers: parts.headers,
-        scheme: "http",
+        scheme: ends.scheme,
         authority,
         client,
         peer: ends.peer,
@@ -123,6 +132,13 @@ fn authority(parts: &request::Parts) -> Result<Authority, ErrorKind> {
         return Err(ErrorKind::BadRequest("the request has more than one Host"));
     }
     let text = match (parts.uri.authority(), host) {
+        // Of HTTP/2 the two are one thing (RFC 9113, 8.3.1); an absolute target of HTTP/1.1 stands above Host.
+        (Some(authority), Some(host))
+            if parts.version == Version::HTTP_2
+                && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
+        {
+            return Err(ErrorKind::BadRequest("the request's Host is not its :authority"));
+        }
         (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok(),
         (None, Some(host)) => Some(host.clone()),
         (None, None) if parts.version == Version::HTTP_10 => {
@@ -164,8 +180,10 @@ fn normal_target(uri: &Uri) -> Result<Uri, ErrorKind> {
     }
     let raw = if raw.is_empty() { "/" } else { raw };
     let path = normal_form::path(raw).map_err(ErrorKind::BadRequest)?;
-    if let (std::borrow::Cow::Borrowed(_), None) = (&path, uri.authority()) {
-        return Ok(uri.clone());
+    match (&path, uri.authority(), target) {
+        (Cow::Borrowed(_), None, _) => return Ok(uri.clone()),
+        (Cow::Borrowed(path), Some(_), Some(target)) if *path == target.path() => return Ok(Uri::from(target.clone())),
+        _ => {}
     }
     let text = match target.and_then(PathAndQuery::query) {
         Some(query) => format!("{path}?{query}"),

@@ -4,15 +4,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Version;
 use tollgate_plugin_host::HookErrorKind;
 
 use crate::error::{ErrorKind, LABELS};
+
+/// Why a client's connection was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionFault {
+    /// No TLS session came about.
+    Handshake,
+    /// Too many control frames.
+    Flood,
+}
+
+/// Metric labels of [`ConnectionFault`], in its order.
+const FAULTS: [&str; 2] = ["tls_handshake", "http2_flood"];
+/// Versions of HTTP that requests come in.
+const VERSIONS: [&str; 3] = ["1.0", "1.1", "2"];
 
 /// What one worker counted since the start.
 #[derive(Debug, Default)]
 pub struct WorkerMetrics {
     /// By the status's first digit, 1 to 5; 0 for requests that were never answered.
     requests: [Counter; 6],
+    /// In the order of [`VERSIONS`].
+    versions: [Counter; VERSIONS.len()],
+    connection_faults: [Counter; FAULTS.len()],
     errors: [Counter; LABELS.len()],
     plugin_faults: [Counter; HookErrorKind::ALL.len()],
     duration: HistogramCounters,
@@ -30,6 +48,8 @@ pub struct WorkerMetrics {
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     pub requests: [u64; 6],
+    pub versions: Vec<(&'static str, u64)>,
+    pub connection_faults: Vec<(&'static str, u64)>,
     pub errors: Vec<(&'static str, u64)>,
     pub plugin_faults: Vec<(&'static str, u64)>,
     pub duration: Histogram,
@@ -104,6 +124,19 @@ impl WorkerMetrics {
         }
     }
 
+    pub(crate) fn version(&self, version: Version) {
+        let at = match version {
+            Version::HTTP_2 => 2,
+            Version::HTTP_10 => 0,
+            _ => 1,
+        };
+        self.versions[at].add(1);
+    }
+
+    pub(crate) fn connection_fault(&self, fault: ConnectionFault) {
+        self.connection_faults[fault as usize].add(1);
+    }
+
     pub(crate) fn error(&self, kind: ErrorKind) {
         self.errors[kind.index()].add(1);
     }
@@ -126,6 +159,13 @@ impl WorkerMetrics {
             log_records_dropped: sum(|worker| &worker.log_records_dropped),
             ..Totals::default()
         };
+        for (i, label) in VERSIONS.iter().enumerate() {
+            totals.versions.push((label, workers.iter().map(|worker| worker.versions[i].get()).sum()));
+        }
+        for (i, label) in FAULTS.iter().enumerate() {
+            let count = workers.iter().map(|worker| worker.connection_faults[i].get()).sum();
+            totals.connection_faults.push((label, count));
+        }
         for (i, label) in LABELS.iter().enumerate() {
             totals.errors.push((label, workers.iter().map(|worker| worker.errors[i].get()).sum()));
         }

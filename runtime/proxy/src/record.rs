@@ -13,7 +13,9 @@ use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, Home, Plugi
 
 use crate::body::Progress;
 use crate::buffered;
+use crate::drain::{Open, OpenCount};
 use crate::error::ErrorKind;
+use crate::intake::Ends;
 use crate::upstream::{ConnectionPool, Endpoint};
 use crate::worker::Shared;
 
@@ -38,6 +40,8 @@ pub(crate) struct Record {
     complete: bool,
     /// The client's connection can't serve another request.
     closing: bool,
+    /// Of an HTTP/2 connection: this request's stream, open until all is sent.
+    stream: Option<Open>,
 }
 
 /// Where the exchange sits between hooks. Body hooks of a streaming request and the hooks of its
@@ -77,7 +81,8 @@ impl Seat {
 }
 
 impl Record {
-    pub(crate) fn begin(worker: &Rc<Shared>) -> Box<Record> {
+    pub(crate) fn begin(worker: &Rc<Shared>, ends: &Ends, version: Version) -> Box<Record> {
+        worker.metrics.version(version);
         Box::new(Record {
             worker: Rc::clone(worker),
             seat: Rc::default(),
@@ -94,6 +99,7 @@ impl Record {
             response_bytes: 0,
             complete: false,
             closing: false,
+            stream: ends.streams.as_ref().map(OpenCount::open),
         })
     }
 
@@ -120,14 +126,18 @@ impl Record {
     }
 
     /// The request is answered without its body: what is left of it is read, or its connection ends.
+    /// A stream of HTTP/2 ends without harm to others.
     pub(crate) async fn discard(&mut self, incoming: Incoming, headers: &HeaderMap) {
+        if self.stream.is_some() {
+            return;
+        }
         let expects_continue = headers.contains_key(header::EXPECT);
         self.closing |= !buffered::discard(incoming, expects_continue).await;
     }
 
-    /// The client is to be told that its connection ends.
+    /// The client is to be told that its connection ends. (Over HTTP/2 the connection itself says so.)
     pub(crate) fn is_last(&self) -> bool {
-        self.closing || self.worker.is_draining()
+        self.stream.is_none() && (self.closing || self.worker.is_draining())
     }
 
     pub(crate) fn answered(&mut self, status: StatusCode) {

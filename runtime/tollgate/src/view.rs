@@ -94,6 +94,8 @@ impl NodeView for View {
         let upstream = ["connect_failed", "connect_timeout", "upstream_tls", "upstream_failed", "upstream_timeout"];
         NodeMetrics {
             requests: CLASSES.into_iter().zip(totals.requests).collect(),
+            versions: totals.versions,
+            connection_faults: totals.connection_faults,
             request_duration: histogram(totals.duration),
             upstream_duration: histogram(totals.upstream_duration),
             connections: totals.connections_open,

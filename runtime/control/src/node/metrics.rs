@@ -8,6 +8,10 @@ pub type Labelled = Vec<(&'static str, u64)>;
 pub struct NodeMetrics {
     /// Answered requests by status class: `1xx` to `5xx`.
     pub requests: Labelled,
+    /// Requests by the version of HTTP they came in.
+    pub versions: Labelled,
+    /// Connections of clients that were given up, by kind.
+    pub connection_faults: Labelled,
     /// From a request's head to its response's end.
     pub request_duration: Histogram,
     /// From the moment a request is sent on to the head of the upstream's response.

@@ -28,6 +28,8 @@ impl Collector for NodeMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
         page.counters("requests", "Answered requests by status class", "class", &self.requests)?;
+        page.counters("requests_by_version", "Requests by version of HTTP", "version", &self.versions)?;
+        page.counters("connection_faults", "Client connections given up", "kind", &self.connection_faults)?;
         page.seconds("request_duration", "From a request's head to its response's end", &self.request_duration)?;
         page.seconds(
             "upstream_duration",

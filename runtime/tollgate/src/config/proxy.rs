@@ -41,6 +41,8 @@ impl Decode for ProxyTable {
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
             connections: fields.optional("connections", defaults.connections as u64) as usize,
+            http2_streams: fields.optional("http2_streams", u64::from(defaults.http2_streams)).min(u32::MAX.into())
+                as u32,
             upstream_idle_connections: fields
                 .optional("upstream_idle_connections", defaults.upstream_idle_connections as u64)
                 as usize,
