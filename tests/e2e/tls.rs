@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Authority, Gateway, Issued, Origin, Ran, Raw, Setup, curl, get, run, scaled, until};
+use tollgate_tests::{Authority, Gateway, Identity, Origin, Ran, Raw, Setup, curl, get, run, scaled, until};
 
 use crate::configs::plain;
 
 const LISTEN: &str = "[proxy.tls]\nlisten = \"127.0.0.1:0\"\n";
 
 /// A gateway with these certificates: each named, for a host as `snis` has it.
-async fn started(origin: &Origin, tls: &str, certificates: &[(&str, &str, &Issued)]) -> Gateway {
+async fn started(origin: &Origin, tls: &str, certificates: &[(&str, &str, &Identity)]) -> Gateway {
     let mut text = plain(origin);
     for (name, host, _) in certificates {
         text.push_str(&format!(
@@ -51,9 +51,9 @@ async fn curl_to(gateway: &Gateway, host: &str, more: &[&str]) -> Ran {
 #[tokio::test]
 async fn curl_verifies_it_and_chooses_the_protocol() {
     let origin = Origin::start();
-    let authority = Authority::new();
-    let gateway = started(&origin, "", &[("main", "shop.example", &authority.issue(&["shop.example"]))]).await;
-    gateway.write_file("ca.pem", &authority.pem());
+    let authority = Authority::new("tests");
+    let gateway = started(&origin, "", &[("main", "shop.example", &authority.issue("shop.example"))]).await;
+    gateway.write_file("ca.pem", &authority.pem);
     let ca = gateway.path("ca.pem").display().to_string();
     for (option, version, via) in [("--http2", "HTTP/2 200", "2.0"), ("--http1.1", "HTTP/1.1 200", "1.1")] {
         let ran = curl_to(&gateway, "shop.example", &["--cacert", &ca, "--include", option]).await;
@@ -72,9 +72,9 @@ async fn curl_verifies_it_and_chooses_the_protocol() {
 #[tokio::test]
 async fn the_host_asked_for_decides_the_certificate() {
     let origin = Origin::start();
-    let authority = Authority::new();
+    let authority = Authority::new("tests");
     let issued =
-        ["exact.example", "wild.example", "deep.example", "fallback.example"].map(|host| authority.issue(&[host]));
+        ["exact.example", "wild.example", "deep.example", "fallback.example"].map(|host| authority.issue(host));
     let certificates = [
         ("a-exact", "shop.example", &issued[0]),
         ("b-wild", "*.example", &issued[1]),
@@ -98,7 +98,7 @@ async fn the_host_asked_for_decides_the_certificate() {
 #[tokio::test]
 async fn versions_and_protocols_are_agreed_on() {
     let origin = Origin::start();
-    let issued = Authority::new().issue(&["shop.example"]);
+    let issued = Authority::new("tests").issue("shop.example");
     let usual = started(&origin, "", &[("main", "shop.example", &issued)]).await;
     let strict = started(&origin, "min_version = \"1.3\"\n", &[("main", "shop.example", &issued)]).await;
     for (gateway, option, served) in [
@@ -124,13 +124,13 @@ async fn versions_and_protocols_are_agreed_on() {
 #[tokio::test]
 async fn client_certificates_are_verified_and_told() {
     let origin = Origin::start();
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let issued = authority.issue(&["shop.example"]);
+    let (authority, stranger) = (Authority::new("tests"), Authority::new("tests"));
+    let issued = authority.issue("shop.example");
     for (kind, without) in [("required", false), ("optional", true)] {
-        let folder = tempfile_of(&authority.pem());
+        let folder = tempfile_of(&authority.pem);
         let tls = format!("client_certificates = \"{kind}\"\nclient_ca_file = \"{}\"\n", folder.1);
         let gateway = started(&origin, &tls, &[("main", "shop.example", &issued)]).await;
-        for (name, client) in [("good", authority.issue(&["client"])), ("bad", stranger.issue(&["client"]))] {
+        for (name, client) in [("good", authority.issue("client")), ("bad", stranger.issue("client"))] {
             gateway.write_file(&format!("{name}.pem"), &client.certificate);
             gateway.write_file(&format!("{name}.key"), &client.key);
         }
@@ -173,8 +173,8 @@ fn tempfile_of(text: &str) -> (tempfile::TempDir, String) {
 #[tokio::test]
 async fn certificates_are_swapped_under_load() {
     let origin = Origin::start();
-    let authority = Authority::new();
-    let gateway = started(&origin, "", &[("main", "shop.example", &authority.issue(&["first.example"]))]).await;
+    let authority = Authority::new("tests");
+    let gateway = started(&origin, "", &[("main", "shop.example", &authority.issue("first.example"))]).await;
     let stop = Arc::new(AtomicBool::new(false));
     let target = address(&gateway);
     let load: Vec<_> = (0..2)
@@ -197,7 +197,7 @@ async fn certificates_are_swapped_under_load() {
     let mut slowest = Duration::ZERO;
     for number in 0..scaled(10, 200) {
         let host = format!("swap-{number}.example");
-        let issued = authority.issue(&[&host]);
+        let issued = authority.issue(&host);
         gateway.write_file("main.pem", &issued.certificate);
         gateway.write_file("main.key", &issued.key);
         let written = Instant::now();
@@ -221,7 +221,7 @@ async fn certificates_are_swapped_under_load() {
 #[tokio::test]
 async fn a_handshake_has_its_time() {
     let origin = Origin::start();
-    let issued = Authority::new().issue(&["shop.example"]);
+    let issued = Authority::new("tests").issue("shop.example");
     let gateway = started(&origin, "handshake_timeout = \"200ms\"\n", &[("main", "shop.example", &issued)]).await;
     let silent = Raw::open(gateway.tls.expect("a TLS listener")).await;
     assert_eq!(silent.read_to_end().await, b"", "closed without a word");
@@ -240,10 +240,10 @@ async fn a_certificate_that_cannot_be_used_is_pointed_out_before_the_start() {
 #[tokio::test]
 async fn a_bad_certificate_leaves_the_last_good_one() {
     let origin = Origin::start();
-    let authority = Authority::new();
-    let (good, other) = (authority.issue(&["good.example"]), authority.issue(&["other.example"]));
-    let expired = authority.issue_expired(&["old.example"]);
-    let broken = Issued { certificate: "nonsense".to_owned(), key: good.key.clone() };
+    let authority = Authority::new("tests");
+    let (good, other) = (authority.issue("good.example"), authority.issue("other.example"));
+    let expired = authority.issue_expired("old.example");
+    let broken = Identity { certificate: "nonsense".to_owned(), key: good.key.clone() };
     let certificates =
         [("good", "good.example", &good), ("old", "old.example", &expired), ("broken", "broken.example", &broken)];
     let gateway = started(&origin, "", &certificates).await;
@@ -255,7 +255,7 @@ async fn a_bad_certificate_leaves_the_last_good_one() {
     assert_eq!(states, ["missing", "valid", "expired"], "{status}");
     let metrics = get("/metrics").send(gateway.status).await.text();
     assert!(
-        metrics.contains("tollgate_certificate_expiry_timestamp_seconds{certificate=\"old\"} 1577836800"),
+        metrics.contains("tollgate_certificate_expiry_timestamp_seconds{certificate=\"old\"} 1580515200"),
         "{metrics}"
     );
     assert!(gateway.log().contains("certificate has expired"), "{}", gateway.log());

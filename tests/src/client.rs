@@ -46,6 +46,11 @@ impl Call {
         self
     }
 
+    pub fn body(mut self, body: impl Into<Bytes>) -> Call {
+        self.body = body.into();
+        self
+    }
+
     /// What the [`Origin`](crate::Origin) is to do, such as `delay=100 size=5`.
     pub fn origin(self, behaviour: &str) -> Call {
         self.header(crate::origin::BEHAVIOUR, behaviour)

@@ -18,6 +18,7 @@ pub struct Gateway {
     // Before the folder: fields are dropped in order.
     process: Process,
     folder: TempDir,
+    environment: Vec<(String, String)>,
     /// Where clients connect.
     pub proxy: SocketAddr,
     /// Where they connect by TLS, if `[proxy.tls]` is there.
@@ -28,17 +29,17 @@ pub struct Gateway {
 
 impl Gateway {
     /// The folder holds `tollgate.toml` and what that names.
-    pub(crate) async fn start(folder: TempDir) -> Gateway {
-        let mut process = spawn(folder.path());
+    pub(crate) async fn start(folder: TempDir, environment: Vec<(String, String)>) -> Gateway {
+        let mut process = spawn(folder.path(), &environment);
         let Reached { proxy, tls, admin, status } = reached(&mut process, folder.path()).await;
-        Gateway { process, folder, proxy, tls, admin, status }
+        Gateway { process, folder, environment, proxy, tls, admin, status }
     }
 
     /// Ends it, and starts it anew in the same folder, on new ports.
     pub async fn restart(&mut self) {
         self.terminate().await;
         fs::remove_file(self.path(ADDRESSES)).expect("it was written at the start");
-        self.process = spawn(self.folder.path());
+        self.process = spawn(self.folder.path(), &self.environment);
         let Reached { proxy, tls, admin, status } = reached(&mut self.process, self.folder.path()).await;
         (self.proxy, self.tls, self.admin, self.status) = (proxy, tls, admin, status);
     }
@@ -146,11 +147,12 @@ impl Drop for Gateway {
     }
 }
 
-fn spawn(folder: &Path) -> Process {
+fn spawn(folder: &Path, environment: &[(String, String)]) -> Process {
     let mut command = Command::new(modules::gateway_binary());
     command.arg("run").arg("-c").arg(folder.join("tollgate.toml"));
     command.arg("--addresses-file").arg(folder.join(ADDRESSES));
     command.env("NO_COLOR", "1").env_remove("TOLLGATE_LOG");
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     Process::start(command, folder.join("gateway.log"))
 }
 

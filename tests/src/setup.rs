@@ -17,6 +17,7 @@ pub struct Setup {
     workers: usize,
     proxy: String,
     node: String,
+    environment: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -24,7 +25,14 @@ impl Setup {
     pub fn new(gateway: impl Into<String>) -> Setup {
         let folder = tempfile::Builder::new().prefix("tollgate-e2e-").tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("plugins")).expect("an empty folder takes another");
-        Setup { folder, gateway: gateway.into(), workers: 2, proxy: String::new(), node: String::new() }
+        Setup {
+            folder,
+            gateway: gateway.into(),
+            workers: 2,
+            proxy: String::new(),
+            node: String::new(),
+            environment: Vec::new(),
+        }
     }
 
     pub fn workers(mut self, workers: usize) -> Setup {
@@ -43,6 +51,18 @@ impl Setup {
     pub fn node(mut self, text: &str) -> Setup {
         self.node.push_str(text);
         self.node.push('\n');
+        self
+    }
+
+    /// Puts a file beside `gateway.toml`.
+    pub fn file(self, name: &str, text: &str) -> Setup {
+        fs::write(self.folder.path().join(name), text).expect("the folder is ours");
+        self
+    }
+
+    /// A variable of the gateway's environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Setup {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -67,16 +87,10 @@ impl Setup {
         self
     }
 
-    /// A file in the node's folder.
-    pub fn file(self, name: &str, text: &str) -> Setup {
-        fs::write(self.folder.path().join(name), text).expect("the folder is ours");
-        self
-    }
-
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Gateway {
         self.write();
-        Gateway::start(self.folder).await
+        Gateway::start(self.folder, self.environment).await
     }
 
     /// Runs `tollgate validate` on it.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
@@ -42,7 +43,9 @@ struct Lanes {
 /// and none of them takes it along when its client goes away.
 #[derive(Default)]
 struct Dialing {
+    /// Taken by the first who sees that it is done; a failure stays for all.
     outcome: RefCell<Option<Result<Opened, ConnectFailure>>>,
+    is_done: Cell<bool>,
     done: Notify,
 }
 
@@ -85,7 +88,7 @@ impl ConnectionPool {
                 continue;
             }
             let dialing = self.multiplexes.dial(endpoint, timeouts, &self.open);
-            while dialing.outcome.borrow().is_none() {
+            while !dialing.is_done.get() {
                 dialing.done.notified().await;
             }
             if let Some(own) = self.multiplexes.settle(endpoint, &dialing)? {
@@ -136,6 +139,7 @@ impl Multiplexes {
             tokio::task::spawn_local(async move {
                 let outcome = dial::open(&endpoint, &timeouts, false, &count).await;
                 told.outcome.replace(Some(outcome));
+                told.is_done.set(true);
                 told.done.notify_waiters();
             });
             dialing
@@ -218,22 +222,28 @@ impl Multiplex {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(dial::failed)?;
-        let connection = Rc::new(RefCell::new(connection));
+        let connection = Rc::new(RefCell::new(Some(connection)));
         let (driven, progress, open) = (Rc::clone(&connection), Rc::clone(&tasks.progress), count.one());
         tokio::task::spawn_local(async move {
             let _open = open;
-            let ended = std::future::poll_fn(|context| Pin::new(&mut *driven.borrow_mut()).poll(context)).await;
-            if let Err(error) = ended {
+            let ended = std::future::poll_fn(|context| match &mut *driven.borrow_mut() {
+                Some(connection) => Pin::new(connection).poll(context),
+                None => Poll::Ready(Ok(())),
+            });
+            if let Err(error) = ended.await {
                 tracing::debug!(%error, "upstream connection ended");
             }
+            // Gives back what was not sent yet, and tells the sender.
+            driven.replace(None);
             progress.notify_one();
         });
-        let most_streams = move || connection.borrow().current_max_send_streams();
+        let most_streams =
+            move || connection.borrow().as_ref().map_or(0, |connection| connection.current_max_send_streams());
         while most_streams() == UNTOLD {
-            if sender.is_closed() {
-                return Err(dial::failed("the target does not speak HTTP/2"));
-            }
             tasks.progress.notified().await;
+        }
+        if sender.is_closed() {
+            return Err(dial::failed("the target does not speak HTTP/2"));
         }
         tasks.told.set(true);
         Ok(Rc::new(Multiplex {
