@@ -7,6 +7,7 @@ mod config;
 mod listeners;
 mod node;
 mod reconciler;
+mod settled;
 mod state;
 mod view;
 

@@ -11,6 +11,7 @@ use tollgate_proxy::{Builder, Snapshot, WorkerHandle};
 use tollgate_store::{ConfigReport, Document, FileStore, Loaded, Watch, Watched};
 
 use crate::config::environment;
+use crate::settled::{self, Look};
 use crate::state::NodeState;
 
 pub struct Reconciler {
@@ -19,6 +20,8 @@ pub struct Reconciler {
     builder: Builder,
     state: Arc<NodeState>,
     applied: Applied,
+    /// The file that was last read to its end.
+    taken: Option<Look>,
 }
 
 /// What serves now.
@@ -39,13 +42,17 @@ struct Candidate {
 
 impl Reconciler {
     pub fn new(store: FileStore, host: Arc<Host>, builder: Builder, state: Arc<NodeState>) -> Reconciler {
-        Reconciler { store, host, builder, state, applied: Applied::default() }
+        Reconciler { store, host, builder, state, applied: Applied::default(), taken: None }
     }
 
     /// The first snapshot, or what is wrong with the configuration.
     pub async fn first(&mut self) -> Result<Arc<Snapshot>, ConfigReport> {
         self.host.refresh_all().await;
-        let loaded = self.read()?;
+        let loaded = loop {
+            if let Some(outcome) = self.read_settled().await {
+                break outcome?;
+            }
+        };
         let candidate = self.prepared(loaded).await?;
         Ok(self.build(candidate))
     }
@@ -73,18 +80,19 @@ impl Reconciler {
     pub async fn reconcile(&mut self, workers: &[WorkerHandle]) {
         let modules_changed = self.host.refresh().await;
         match self.read_settled().await {
-            Ok(loaded) if Some(loaded.digest) != self.applied.digest || modules_changed => {
+            None => tracing::warn!("the configuration is being written all the time, the last good one serves"),
+            Some(Ok(loaded)) if Some(loaded.digest) != self.applied.digest || modules_changed => {
                 match self.prepared(loaded).await {
                     Ok(candidate) => return self.apply(candidate, workers).await,
                     Err(report) => self.refuse(&report),
                 }
             }
-            Ok(_) => {
+            Some(Ok(_)) => {
                 // The file is what serves: whatever was wrong with it is mended.
                 self.state.change(|serving| serving.last_error = None);
                 return;
             }
-            Err(report) => self.refuse(&report),
+            Some(Err(report)) => self.refuse(&report),
         }
         if modules_changed {
             self.apply_modules(workers).await;
@@ -168,25 +176,11 @@ impl Reconciler {
         }
     }
 
-    fn read(&self) -> Result<Loaded, ConfigReport> {
-        self.store.read(Some(&self.applied.set), environment)
-    }
-
-    /// A file that is being written is not a broken one: a refusal counts once the file rests.
-    async fn read_settled(&self) -> Result<Loaded, ConfigReport> {
-        let modified = || std::fs::metadata(self.store.path()).and_then(|about| about.modified()).ok();
-        loop {
-            let before = modified();
-            let outcome = self.read();
-            let fresh = before.and_then(|at| at.elapsed().ok()).is_none_or(|age| age < SETTLE);
-            if outcome.is_ok() || !fresh {
-                return outcome;
-            }
-            tokio::time::sleep(SETTLE).await;
-            if modified() == before {
-                return outcome;
-            }
-        }
+    /// The file once it rests: a beginning of it may be valid, and lack what protects a route. `None`
+    /// when it does not come to rest; it is looked at again.
+    async fn read_settled(&mut self) -> Option<Result<Loaded, ConfigReport>> {
+        let read = || self.store.read(Some(&self.applied.set), environment);
+        settled::read(self.store.path(), &mut self.taken, read).await
     }
 }
 
@@ -229,5 +223,5 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How long a file must have stayed the same to be refused.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long a change waits until all workers serve by it.
+const SWAP_PATIENCE: Duration = Duration::from_secs(10);
