@@ -188,6 +188,11 @@ impl<T> Opened<T> {
         self.by_use.get(&plugin)?.get(id as usize)
     }
 
+    /// All that this use opened.
+    pub(crate) fn of(&self, plugin: u32) -> &[T] {
+        self.by_use.get(&plugin).map_or(&[], Vec::as_slice)
+    }
+
     fn forget(&mut self, plugin: u32) {
         self.by_use.remove(&plugin);
     }

@@ -119,13 +119,19 @@ impl Reconciler {
             self.state.change(|serving| serving.last_error = None);
         }
         let swaps: Vec<_> = workers.iter().map(|worker| worker.swap(Arc::clone(&snapshot))).collect();
-        for swapped in swaps {
-            // A worker that has ended serves nothing.
-            let _ = swapped.await;
+        let taken = tokio::spawn(async move {
+            for swapped in swaps {
+                // A worker that has ended serves nothing.
+                let _ = swapped.await;
+            }
+            drop(old);
+        });
+        // A worker that hangs must not keep the others from what comes next.
+        if tokio::time::timeout(SWAP_PATIENCE, taken).await.is_err() {
+            tracing::error!(snapshot = snapshot.number, "a worker does not take the new configuration");
         }
         let (routes, plugins) = (snapshot.set.routes.len(), snapshot.set.plugins.len());
         tracing::info!(snapshot = snapshot.number, routes, plugins, "configuration applied");
-        drop(old);
     }
 
     fn build(&mut self, candidate: Candidate) -> Arc<Snapshot> {
