@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinHandle;
 use tollgate_model::Name;
+use wasmtime::component::Component;
 
 use super::cache::CodeCache;
+use super::compile::Compiled;
 use super::describe::describe;
 use super::{LogWindow, ModuleGeneration};
 use crate::host::Host;
@@ -66,26 +68,49 @@ impl Host {
         if !self.library.look_at(&name, Some(digest)) {
             return None;
         }
-        let (host, module) = (Arc::clone(self), name.clone());
-        let load = tokio::spawn(async move {
-            let outcome = host.load(&module, digest, bytes).await;
-            host.library.loaded(&module, Some(digest), outcome);
-            host.library.ready.notify_one();
-        });
+        let load = tokio::spawn(Arc::clone(&self).load(name.clone(), digest, bytes));
         self.library.note_load(&name, load.abort_handle());
         Some(load)
     }
 
-    /// Compiles and describes one build, aside.
-    async fn load(&self, name: &Name, digest: blake3::Hash, bytes: Vec<u8>) -> Result<Arc<ModuleGeneration>, String> {
-        let size = bytes.len();
+    /// Compiles and describes one build, aside, and puts it into the library. Over when it is known
+    /// what became of it, or that this takes too long: it then goes on by itself.
+    async fn load(self: Arc<Self>, name: Name, digest: blake3::Hash, bytes: Vec<u8>) {
+        let (size, patience) = (bytes.len(), self.config.compile_time);
         let cache = CodeCache::new(&self.config.cache, &self.engine);
-        let patience = self.config.compile_time;
-        let component = self.library.compiler.component(&self.engine, &cache, digest, bytes, patience).await?;
-        let manifest = describe(&self.engine, &component, &self.services, self.config.memory).await?;
+        match self.library.compiler.component(&self.engine, &cache, digest, bytes, patience).await {
+            Compiled::Done(component) => self.loaded(&name, digest, size, component).await,
+            Compiled::Late(late) => {
+                self.library.loaded(&name, Some(digest), Err(format!("is not compiled after {patience:?}")));
+                self.library.ready.notify_one();
+                tokio::spawn(async move {
+                    let component = late.outcome().await;
+                    self.loaded(&name, digest, size, component).await;
+                });
+            }
+        }
+    }
+
+    async fn loaded(&self, name: &Name, digest: blake3::Hash, size: usize, component: Result<Component, String>) {
+        let outcome = match component {
+            Ok(component) => self.generation(name, digest, size, &component).await,
+            Err(message) => Err(message),
+        };
+        self.library.loaded(name, Some(digest), outcome);
+        self.library.ready.notify_one();
+    }
+
+    async fn generation(
+        &self,
+        name: &Name,
+        digest: blake3::Hash,
+        size: usize,
+        component: &Component,
+    ) -> Result<Arc<ModuleGeneration>, String> {
+        let manifest = describe(&self.engine, component, &self.services, self.config.memory).await?;
         let pre = self
             .linker
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .map_err(|error| format!("needs what this gateway does not offer: {error:#}"))?;
         let schema = jsonschema::validator_for(&manifest.settings_schema)
             .map_err(|error| format!("has a settings schema that is not valid: {error}"))?;
