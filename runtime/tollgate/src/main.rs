@@ -5,6 +5,7 @@ mod cli;
 mod cmd;
 mod config;
 mod listeners;
+mod log_output;
 mod node;
 mod reconciler;
 mod settled;
