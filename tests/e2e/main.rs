@@ -13,6 +13,7 @@ mod hostile;
 mod quickstart;
 mod reload;
 mod routing;
+mod secrets;
 mod status;
 mod streaming;
 mod swaps_under_load;

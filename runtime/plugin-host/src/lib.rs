@@ -26,6 +26,7 @@ mod exchange;
 mod guest;
 mod host;
 mod instance;
+mod masking;
 mod module;
 mod plugin;
 mod pool;
