@@ -16,6 +16,7 @@ pub struct Setup {
     gateway: String,
     workers: usize,
     proxy: String,
+    plugins: String,
     node: String,
 }
 
@@ -24,7 +25,14 @@ impl Setup {
     pub fn new(gateway: impl Into<String>) -> Setup {
         let folder = tempfile::Builder::new().prefix("tollgate-e2e-").tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("plugins")).expect("an empty folder takes another");
-        Setup { folder, gateway: gateway.into(), workers: 2, proxy: String::new(), node: String::new() }
+        Setup {
+            folder,
+            gateway: gateway.into(),
+            workers: 2,
+            proxy: String::new(),
+            plugins: String::new(),
+            node: String::new(),
+        }
     }
 
     pub fn workers(mut self, workers: usize) -> Setup {
@@ -36,6 +44,12 @@ impl Setup {
     pub fn proxy(mut self, lines: &str) -> Setup {
         self.proxy.push_str(lines);
         self.proxy.push('\n');
+        self
+    }
+
+    /// The most instances of all modules together.
+    pub fn instances(mut self, most: u32) -> Setup {
+        self.plugins.push_str(&format!("instances = {most}\n"));
         self
     }
 
@@ -84,7 +98,7 @@ impl Setup {
     }
 
     fn write(&self) {
-        let Setup { workers, proxy, node, .. } = self;
+        let Setup { workers, proxy, plugins, node, .. } = self;
         let text = format!(
             r#"[proxy]
 listen = "127.0.0.1:0"
@@ -101,7 +115,7 @@ url = "file:gateway.toml"
 
 [plugins]
 folder = "plugins"
-
+{plugins}
 [node]
 data = "data"
 {node}"#

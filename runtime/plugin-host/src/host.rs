@@ -65,7 +65,7 @@ impl Host {
         };
         Ok(Arc::new(Host {
             _ticker: Ticker::start(&engine).map_err(|error| failed(&error))?,
-            library: Library::start().map_err(|error| failed(&error))?,
+            library: Library::start(config.instances).map_err(|error| failed(&error))?,
             services: Arc::new(services),
             last_plugin: AtomicU32::new(0),
             last_generation: AtomicU64::new(0),

@@ -32,6 +32,7 @@ mod plugin;
 mod pool;
 mod ports;
 mod prepare;
+mod share;
 mod value;
 mod worker;
 

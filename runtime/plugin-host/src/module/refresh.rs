@@ -121,6 +121,7 @@ impl Host {
             size,
             manifest,
             memory: self.config.memory,
+            share: self.library.share(name),
             pre,
             schema,
             loaded_at: SystemTime::now(),
