@@ -28,6 +28,7 @@ mod host;
 mod instance;
 mod masking;
 mod module;
+mod names;
 mod plugin;
 mod pool;
 mod ports;
