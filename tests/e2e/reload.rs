@@ -102,6 +102,31 @@ async fn a_module_that_refuses_its_settings_is_not_swapped_in() {
     answers_with(&gateway, 1).await;
 }
 
+/// One that is copied slowly, or written to for ever, holds up neither the others nor the configuration.
+#[tokio::test]
+async fn a_module_that_is_being_written_holds_nothing_up() {
+    use std::os::unix::fs::FileExt;
+
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    let busy = std::fs::File::create(gateway.path("plugins/busy.wasm")).expect("our folder");
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let writer = std::thread::spawn(move || {
+        while stopped.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
+            busy.write_all_at(b"not yet", 0).expect("our file");
+        }
+    });
+    for value in ["first", "second"] {
+        gateway
+            .write_config(&(chained(&origin, &["marker"]) + MARKER + &format!("config = {{ value = \"{value}\" }}\n")));
+        gateway.answers("/", value, |reply| reply.header("x-settings") == value).await;
+    }
+    gateway.write_module("marker", &modules::marked(2));
+    answers_with(&gateway, 2).await;
+    drop(stop);
+    writer.join().expect("it only writes");
+}
+
 #[tokio::test]
 async fn changed_settings_are_live() {
     let origin = Origin::start();
