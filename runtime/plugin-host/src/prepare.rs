@@ -1,6 +1,6 @@
 //! Makes the configured uses of a configuration, aside, before anything is swapped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,6 +61,8 @@ impl Host {
             return Err(unfit.problems);
         }
         self.library.settle(verdicts);
+        let names: HashSet<&str> = prepared.plugins.keys().map(Name::as_str).collect();
+        self.services.kv.retain(|plugin| names.contains(plugin));
         self.library.promote_unused(|name| by_module.contains_key(name));
         Ok(prepared)
     }
