@@ -17,6 +17,7 @@ mod quickstart;
 mod reload;
 mod retries;
 mod routing;
+mod secrets;
 mod status;
 mod streaming;
 mod swaps_under_load;

@@ -16,6 +16,7 @@ pub struct Setup {
     gateway: String,
     workers: usize,
     proxy: String,
+    plugins: String,
     node: String,
     environment: Vec<(String, String)>,
 }
@@ -30,6 +31,7 @@ impl Setup {
             gateway: gateway.into(),
             workers: 2,
             proxy: String::new(),
+            plugins: String::new(),
             node: String::new(),
             environment: Vec::new(),
         }
@@ -44,6 +46,12 @@ impl Setup {
     pub fn proxy(mut self, lines: &str) -> Setup {
         self.proxy.push_str(lines);
         self.proxy.push('\n');
+        self
+    }
+
+    /// The most instances of all modules together.
+    pub fn instances(mut self, most: u32) -> Setup {
+        self.plugins.push_str(&format!("instances = {most}\n"));
         self
     }
 
@@ -104,7 +112,7 @@ impl Setup {
     }
 
     fn write(&self) {
-        let Setup { workers, proxy, node, .. } = self;
+        let Setup { workers, proxy, plugins, node, .. } = self;
         let text = format!(
             r#"[proxy]
 listen = "127.0.0.1:0"
@@ -121,7 +129,7 @@ url = "file:gateway.toml"
 
 [plugins]
 folder = "plugins"
-
+{plugins}
 [node]
 data = "data"
 {node}"#

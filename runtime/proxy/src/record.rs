@@ -185,6 +185,10 @@ impl Record {
         let Record { worker, .. } = self;
         let client = head.client.to_string();
         let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
+        let target = match exchange {
+            Some(exchange) => exchange.logged_target(),
+            None => head.uri.path_and_query().map_or("", |target| target.as_str()).into(),
+        };
         let finished = FinishedRequest {
             started_at: (SystemTime::now() - duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
                 as u64,
@@ -200,7 +204,7 @@ impl Record {
             method: head.method.as_str(),
             scheme: head.scheme,
             host: head.authority.as_str(),
-            target: head.uri.path_and_query().map_or("", |target| target.as_str()),
+            target: &target,
             http_version: version(head.version),
             user_agent: head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default(),
             route: &head.route,

@@ -6,8 +6,10 @@ mod cli;
 mod cmd;
 mod config;
 mod listeners;
+mod log_output;
 mod node;
 mod reconciler;
+mod settled;
 mod state;
 mod view;
 

@@ -12,6 +12,7 @@ use tollgate_store::{ConfigReport, Document, FileStore, Loaded, Watch, Watched};
 
 use crate::certificates::CertificateFiles;
 use crate::config::environment;
+use crate::settled::{self, Look};
 use crate::state::NodeState;
 
 pub struct Reconciler {
@@ -21,6 +22,8 @@ pub struct Reconciler {
     state: Arc<NodeState>,
     certificates: CertificateFiles,
     applied: Applied,
+    /// The file that was last read to its end.
+    taken: Option<Look>,
 }
 
 /// What serves now.
@@ -50,13 +53,17 @@ impl Reconciler {
     ) -> Reconciler {
         let folder = store.path().parent().unwrap_or(std::path::Path::new("."));
         let certificates = CertificateFiles::new(folder, certificates);
-        Reconciler { store, host, builder, state, certificates, applied: Applied::default() }
+        Reconciler { store, host, builder, state, certificates, applied: Applied::default(), taken: None }
     }
 
     /// The first snapshot, or what is wrong with the configuration.
     pub async fn first(&mut self) -> Result<Arc<Snapshot>, ConfigReport> {
         self.host.refresh_all().await;
-        let loaded = self.read()?;
+        let loaded = loop {
+            if let Some(outcome) = self.read_settled().await {
+                break outcome?;
+            }
+        };
         let candidate = self.prepared(loaded).await?;
         Ok(self.build(candidate))
     }
@@ -97,18 +104,19 @@ impl Reconciler {
     pub async fn reconcile(&mut self, workers: &[WorkerHandle]) {
         let modules_changed = self.host.refresh().await;
         match self.read_settled().await {
-            Ok(loaded) if Some(loaded.digest) != self.applied.digest || modules_changed => {
+            None => tracing::warn!("the configuration is being written all the time, the last good one serves"),
+            Some(Ok(loaded)) if Some(loaded.digest) != self.applied.digest || modules_changed => {
                 match self.prepared(loaded).await {
                     Ok(candidate) => return self.apply(candidate, workers).await,
                     Err(report) => self.refuse(&report),
                 }
             }
-            Ok(_) => {
+            Some(Ok(_)) => {
                 // The file is what serves: whatever was wrong with it is mended.
                 self.state.change(|serving| serving.last_error = None);
                 return;
             }
-            Err(report) => self.refuse(&report),
+            Some(Err(report)) => self.refuse(&report),
         }
         if modules_changed {
             self.apply_modules(workers).await;
@@ -135,13 +143,19 @@ impl Reconciler {
             self.state.change(|serving| serving.last_error = None);
         }
         let swaps: Vec<_> = workers.iter().map(|worker| worker.swap(Arc::clone(&snapshot))).collect();
-        for swapped in swaps {
-            // A worker that has ended serves nothing.
-            let _ = swapped.await;
+        let taken = tokio::spawn(async move {
+            for swapped in swaps {
+                // A worker that has ended serves nothing.
+                let _ = swapped.await;
+            }
+            drop(old);
+        });
+        // A worker that hangs must not keep the others from what comes next.
+        if tokio::time::timeout(SWAP_PATIENCE, taken).await.is_err() {
+            tracing::error!(snapshot = snapshot.number, "a worker does not take the new configuration");
         }
         let (routes, plugins) = (snapshot.set.routes.len(), snapshot.set.plugins.len());
         tracing::info!(snapshot = snapshot.number, routes, plugins, "configuration applied");
-        drop(old);
     }
 
     fn build(&mut self, candidate: Candidate) -> Arc<Snapshot> {
@@ -193,25 +207,11 @@ impl Reconciler {
         }
     }
 
-    fn read(&self) -> Result<Loaded, ConfigReport> {
-        self.store.read(Some(&self.applied.set), environment)
-    }
-
-    /// A file that is being written is not a broken one: a refusal counts once the file rests.
-    async fn read_settled(&self) -> Result<Loaded, ConfigReport> {
-        let modified = || std::fs::metadata(self.store.path()).and_then(|about| about.modified()).ok();
-        loop {
-            let before = modified();
-            let outcome = self.read();
-            let fresh = before.and_then(|at| at.elapsed().ok()).is_none_or(|age| age < SETTLE);
-            if outcome.is_ok() || !fresh {
-                return outcome;
-            }
-            tokio::time::sleep(SETTLE).await;
-            if modified() == before {
-                return outcome;
-            }
-        }
+    /// The file once it rests: a beginning of it may be valid, and lack what protects a route. `None`
+    /// when it does not come to rest; it is looked at again.
+    async fn read_settled(&mut self) -> Option<Result<Loaded, ConfigReport>> {
+        let read = || self.store.read(Some(&self.applied.set), environment);
+        settled::read(self.store.path(), &mut self.taken, read).await
     }
 }
 
@@ -242,8 +242,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How long a file must have stayed the same to be refused.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long a change waits until all workers serve by it.
+const SWAP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the two files of a certificate may not fit each other while they are replaced.
 const FILES_SETTLE: Duration = Duration::from_millis(500);
 const REGULARLY: Duration = Duration::from_secs(3600);

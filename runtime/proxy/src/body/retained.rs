@@ -158,11 +158,15 @@ mod tests {
     use super::*;
 
     fn piped(pieces: &[&'static str]) -> RequestBody {
-        let (send, receive) = tokio::sync::mpsc::channel(8);
-        for piece in pieces {
-            send.try_send(Ok(Frame::data(Bytes::from_static(piece.as_bytes())))).expect("room");
-        }
-        RequestBody::Piped(receive)
+        let (sender, body) = crate::body::piped();
+        let pieces: Vec<Bytes> = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
+        tokio::task::spawn(async move {
+            for piece in pieces {
+                sender.send(Frame::data(piece)).await;
+            }
+            sender.end().await;
+        });
+        RequestBody::Piped(body)
     }
 
     async fn next(body: &mut RequestBody) -> Option<Result<Bytes, ()>> {

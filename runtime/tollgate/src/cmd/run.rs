@@ -4,6 +4,6 @@ use crate::node;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config.config)?;
-    config.log.start();
+    let _log = config.log.start()?;
     node::run(config, args.addresses_file.as_deref())
 }
