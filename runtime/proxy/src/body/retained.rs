@@ -157,12 +157,15 @@ mod tests {
 
     use super::*;
 
-    fn piped(pieces: &[&'static str]) -> RequestBody {
-        let (send, receive) = tokio::sync::mpsc::channel(8);
-        for piece in pieces {
-            send.try_send(Ok(Frame::data(Bytes::from_static(piece.as_bytes())))).expect("room");
-        }
-        RequestBody::Piped(receive)
+    fn piped(pieces: &'static [&'static str]) -> RequestBody {
+        let (sender, body) = crate::body::piped();
+        tokio::spawn(async move {
+            for piece in pieces {
+                sender.send(Frame::data(Bytes::from_static(piece.as_bytes()))).await;
+            }
+            sender.end().await;
+        });
+        RequestBody::Piped(body)
     }
 
     async fn next(body: &mut RequestBody) -> Option<Result<Bytes, ()>> {
