@@ -22,8 +22,8 @@ pub struct NodeStatus {
     pub workers: usize,
     pub configuration: ConfigurationStatus,
     pub counts: EntityCounts,
-    /// Routes, services and consumers that answer 503 on this node, and certificates that can't be
-    /// used as they are.
+    /// Routes, services and consumers that answer 503 on this node, and certificates that can't be used
+    /// as they are.
     pub degraded_places: Vec<DegradedPlace>,
     pub certificates: Vec<CertificateStatus>,
     pub modules: ModuleCounts,

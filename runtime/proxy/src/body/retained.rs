@@ -157,12 +157,11 @@ mod tests {
 
     use super::*;
 
-    fn piped(pieces: &[&'static str]) -> RequestBody {
+    fn piped(pieces: &'static [&'static str]) -> RequestBody {
         let (sender, body) = crate::body::piped();
-        let pieces: Vec<Bytes> = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
-        tokio::task::spawn(async move {
+        tokio::spawn(async move {
             for piece in pieces {
-                sender.send(Frame::data(piece)).await;
+                sender.send(Frame::data(Bytes::from_static(piece.as_bytes()))).await;
             }
             sender.end().await;
         });
