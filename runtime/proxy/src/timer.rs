@@ -34,6 +34,12 @@ impl Idle {
         self.moved = true;
     }
 
+    /// Measures something else from now on, with the timer it has.
+    pub(crate) fn start_over(&mut self, time: Duration) {
+        self.time = time;
+        self.moved = true;
+    }
+
     /// Runs the work until the time is over; it counts from the last progress.
     pub(crate) async fn bound<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
         let mut work = pin!(work);
