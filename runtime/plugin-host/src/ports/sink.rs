@@ -103,8 +103,9 @@ impl SinkHub {
         let (opening, place) = (Arc::clone(&sink), target.clone());
         let thread = std::thread::Builder::new().name("sink".into()).spawn(move || {
             let output = writer::open(place, queued);
-            tell.send_replace(Some(output.as_ref().map(|_| ()).map_err(|error| error.to_string().into())));
+            // Before anybody hears of a failure: who tries again gets a new one.
             drop(opening);
+            tell.send_replace(Some(output.as_ref().map(|_| ()).map_err(|error| error.to_string().into())));
             if let Ok(output) = output {
                 output.write_all(&messages);
             }
