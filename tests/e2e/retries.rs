@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tollgate_tests::{Call, Gateway, Load, Origin, Setup, Wire, eventually, get, post};
+use tollgate_tests::{Call, Gateway, Load, Origin, Setup, Wire, eventually, get, post, proving};
 
 use crate::configs::service;
 
@@ -149,7 +149,8 @@ async fn dead_upstreams_do_not_slow_healthy_ones() {
     let gateway = Setup::new(config).workers(1).start().await;
     let quiet = measured(&gateway, None).await;
     let troubled = measured(&gateway, Some(["/silent", "/silent2"])).await;
-    let most = quiet.mul_f64(2.0) + Duration::from_millis(5);
+    // On a machine that is busy with other tests only this is sure: nobody waits for the dead ones' second.
+    let most = if proving() { quiet.mul_f64(1.2) + Duration::from_millis(1) } else { Duration::from_millis(250) };
     assert!(troubled <= most, "p99 {troubled:?} beside dead upstreams, {quiet:?} alone");
 }
 

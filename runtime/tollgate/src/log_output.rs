@@ -1,12 +1,15 @@
 //! The gateway's own log on its way out: nobody who logs waits for whoever reads it.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -107,11 +110,32 @@ impl Losses {
     }
 }
 
-/// Of what the data plane warns of, one line a second for each place in the code: what goes wrong for
+/// Of what the data plane warns of, each thing is said once a second, and few things: what goes wrong for
 /// every request must not become a line a request.
 pub struct RepeatLimit {
-    said: Mutex<HashMap<Identifier, Instant>>,
+    said: Mutex<HashMap<Said, Instant>>,
     losses: Arc<Losses>,
+}
+
+/// The place in the code, and a hash of what it said.
+type Said = (Identifier, u64);
+
+/// Hashes the fields of an event as they are written.
+#[derive(Default)]
+struct Fingerprint(DefaultHasher);
+
+impl Visit for Fingerprint {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        field.name().hash(&mut self.0);
+        let _ = fmt::write(self, format_args!("{value:?}"));
+    }
+}
+
+impl fmt::Write for Fingerprint {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
 }
 
 impl RepeatLimit {
@@ -119,13 +143,17 @@ impl RepeatLimit {
         RepeatLimit { said: Mutex::default(), losses }
     }
 
-    fn admits(&self, callsite: Identifier, now: Instant) -> bool {
+    fn admits(&self, what: Said, now: Instant) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_repeated = said.get(&callsite).is_some_and(|last| now.duration_since(*last) < REPEAT);
-        if !is_repeated {
-            said.insert(callsite, now);
+        let is_recent = |last: &Instant| now.duration_since(*last) < REPEAT;
+        if said.len() >= THINGS {
+            said.retain(|_, last| is_recent(last));
         }
-        !is_repeated
+        let admitted = said.len() < THINGS && !said.get(&what).is_some_and(is_recent);
+        if admitted {
+            said.insert(what, now);
+        }
+        admitted
     }
 }
 
@@ -133,7 +161,12 @@ impl<S: Subscriber> Layer<S> for RepeatLimit {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let about = event.metadata();
         let is_limited = *about.level() <= Level::WARN && about.target().starts_with(DATA_PLANE);
-        if !is_limited || self.admits(about.callsite(), Instant::now()) {
+        if !is_limited {
+            return true;
+        }
+        let mut fingerprint = Fingerprint::default();
+        event.record(&mut fingerprint);
+        if self.admits((about.callsite(), fingerprint.0.finish()), Instant::now()) {
             return true;
         }
         self.losses.repeated.fetch_add(1, Ordering::Relaxed);
@@ -143,6 +176,8 @@ impl<S: Subscriber> Layer<S> for RepeatLimit {
 
 const DATA_PLANE: &str = "tollgate_proxy";
 const REPEAT: Duration = Duration::from_secs(1);
+/// Different things said within that time.
+const THINGS: usize = 64;
 /// Lines that may wait to be written.
 const LINES: usize = 4096;
 /// How often missing lines are told of.
@@ -200,17 +235,19 @@ mod tests {
         let layer = tracing_subscriber::fmt::layer().with_writer(move || Lines(Arc::clone(&kept)));
         let subscriber = tracing_subscriber::registry().with(RepeatLimit::new(Arc::clone(&losses))).with(layer);
         tracing::subscriber::with_default(subscriber, || {
-            for _ in 0..1000 {
+            for number in 0..1000 {
                 tracing::warn!(target: "tollgate_proxy::forward", "upstream connection failed");
+                tracing::warn!(target: "tollgate_proxy::finish", number, "one of many");
                 tracing::info!(target: "tollgate_proxy::forward", "news");
                 tracing::warn!("elsewhere");
             }
         });
         let said = |what: &str| lines.lock().unwrap().iter().filter(|line| line.contains(what)).count();
         assert!((1..10).contains(&said("upstream connection failed")));
+        assert!((2..10 * THINGS).contains(&said("one of many")), "different things are different");
         assert_eq!((said("news"), said("elsewhere")), (1000, 1000));
         let repeated = losses.repeated.load(Ordering::Relaxed) as usize;
-        assert_eq!(repeated, 1000 - said("upstream connection failed"));
+        assert_eq!(repeated, 2000 - said("upstream connection failed") - said("one of many"));
     }
 
     struct Lines(Arc<Mutex<Vec<String>>>);

@@ -12,6 +12,7 @@ use super::pool::Sender;
 use super::{ConnectionPool, Endpoint, PooledConnection};
 use crate::body::RequestBody;
 use crate::error::ErrorKind;
+use crate::timer::within;
 
 /// A request that was not answered.
 pub(crate) struct SendFailure {
@@ -42,7 +43,10 @@ impl ConnectionPool {
                 Opened::Http2(_) => Err(dial::failed("HTTP/1.1 was asked for")),
             };
         }
-        self.multiplexed(endpoint, timeouts).await
+        // Others may wait for the same connections: the last of them must not wait for ever.
+        within(timeouts.connect, self.multiplexed(endpoint, timeouts))
+            .await
+            .unwrap_or_else(|_| Err(dial::too_late(timeouts)))
     }
 }
 

@@ -40,10 +40,14 @@ pub(super) async fn open(
     http1_only: bool,
     count: &OpenCount,
 ) -> Result<Opened, ConnectFailure> {
-    within(timeouts.connect, opened(endpoint, timeouts, http1_only, count)).await.unwrap_or_else(|_| {
-        let detail = format!("no connection after {:?}", timeouts.connect);
-        Err(ConnectFailure { kind: ErrorKind::ConnectTimeout, detail })
-    })
+    within(timeouts.connect, opened(endpoint, timeouts, http1_only, count))
+        .await
+        .unwrap_or_else(|_| Err(too_late(timeouts)))
+}
+
+pub(super) fn too_late(timeouts: &Timeouts) -> ConnectFailure {
+    let detail = format!("no connection after {:?}", timeouts.connect);
+    ConnectFailure { kind: ErrorKind::ConnectTimeout, detail }
 }
 
 async fn opened(

@@ -6,6 +6,7 @@ mod connect;
 mod dial;
 mod endpoint;
 mod http2;
+mod lanes;
 mod pool;
 mod tls;
 mod unverified;

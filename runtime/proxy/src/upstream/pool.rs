@@ -10,7 +10,8 @@ use foldhash::fast::RandomState;
 use hyper::client::conn::http1::SendRequest;
 
 use super::Endpoint;
-use super::http2::{Http2Stream, Multiplexes};
+use super::http2::Http2Stream;
+use super::lanes::Multiplexes;
 use crate::body::RequestBody;
 use crate::timer;
 
