@@ -131,6 +131,15 @@ async fn ambiguous_requests_are_refused_and_never_forwarded() {
         ("a signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na"),
         ("an unknown coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
         ("chunked twice", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "a length beside a coding",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "a coding beside a length",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        ),
+        ("a line end without CR", "GET / HTTP/1.1\r\nHost: a\nX-A: 1\r\n\r\n"),
         ("no method", " / HTTP/1.1\r\nHost: a\r\n\r\n"),
     ] {
         let mut raw = Raw::open(gateway.proxy).await;

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::fields;
+use crate::framing::{Heads, Remembering};
 use crate::http2;
 use crate::intake::Ends;
 use crate::metrics::ConnectionFault;
@@ -71,17 +72,19 @@ async fn secured(worker: Rc<Shared>, stream: TcpStream, mut ends: Ends, tls: Tls
     }
 }
 
-async fn http1<T>(worker: Rc<Shared>, io: T, ends: Ends)
+async fn http1<T>(worker: Rc<Shared>, io: T, mut ends: Ends)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let peer = ends.peer;
+    let heads = Heads::new(worker.config.head_size.saturating_mul(2));
+    ends.heads = Some(heads.clone());
     let (served, ends) = (Rc::clone(&worker), Rc::new(ends));
     let requests = service_fn(move |request| {
         let (worker, ends) = (Rc::clone(&served), Rc::clone(&ends));
         async move { Ok::<_, std::convert::Infallible>(service::handle(worker, ends, request).await) }
     });
-    let io = StallGuard::new(TokioIo::new(io), worker.config.idle);
+    let io = StallGuard::new(TokioIo::new(Remembering::new(io, heads)), worker.config.idle);
     let mut builder = http1::Builder::new();
     // Beyond this hyper answers by itself, without a word; up to it we can say what is wrong.
     builder.max_buf_size(worker.config.head_size.saturating_mul(2));

@@ -108,10 +108,16 @@ fn remove_all(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
 }
 
 fn forged_by_anybody(name: &str) -> bool {
+    is_consumer(name) || is_client_certificate(name) || (name.contains('_') && is_misread(&dashed(name)))
+}
+
+/// What servers that read `_` as `-` would take for the real field.
+fn is_misread(name: &str) -> bool {
     is_consumer(name)
         || is_client_certificate(name)
-        || (name.contains('_')
-            && (is_consumer(&dashed(name)) || is_client_certificate(&dashed(name)) || is_forwarding(&dashed(name))))
+        || is_forwarding(name)
+        || hop_by_hop(name) != 0
+        || name == "content-length"
 }
 
 fn forged_by_strangers(name: &str) -> bool {

@@ -14,6 +14,7 @@ use tollgate_plugin_host::{Authority, RequestHead};
 use crate::config::ProxyConfig;
 use crate::drain::OpenCount;
 use crate::error::ErrorKind;
+use crate::framing::Heads;
 use crate::normal_form::PathRules;
 use crate::{fields, normal_form};
 
@@ -31,6 +32,8 @@ pub(crate) struct Ends {
     pub(crate) scheme: &'static str,
     /// The certificate that the client proved to own, as `Client-Cert` has it.
     pub(crate) client_certificate: Option<HeaderValue>,
+    /// Of an HTTP/1.1 connection: the heads of its requests as they came.
+    pub(crate) heads: Option<Heads>,
     /// Of an HTTP/2 connection: the streams that are open.
     pub(crate) streams: Option<OpenCount>,
 }
@@ -46,6 +49,7 @@ impl Ends {
             trusted,
             scheme: "http",
             client_certificate: None,
+            heads: None,
             streams: None,
         }
     }

@@ -22,6 +22,7 @@ mod error;
 mod fields;
 mod finish;
 mod forward;
+mod framing;
 mod grpc;
 mod http2;
 mod intake;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use crate::body::Progress;
 use crate::buffered;
 use crate::drain::{Open, OpenCount};
 use crate::error::ErrorKind;
+use crate::framing::Heads;
 use crate::intake::Ends;
 use crate::upstream::{ConnectionPool, Endpoint};
 use crate::worker::Shared;
@@ -40,6 +41,8 @@ pub(crate) struct Record {
     complete: bool,
     /// The client's connection can't serve another request.
     closing: bool,
+    /// Of an HTTP/1.1 connection: it is told when the request is over.
+    heads: Option<Heads>,
     /// Of an HTTP/2 connection: this request's stream, open until all is sent.
     stream: Option<Open>,
 }
@@ -98,8 +101,17 @@ impl Record {
             response_bytes: 0,
             complete: false,
             closing: false,
+            heads: ends.heads.clone(),
             stream: ends.streams.as_ref().map(OpenCount::open),
         })
+    }
+
+    /// What is wrong with the way the request came; its connection ends then.
+    pub(crate) fn check_framing<B>(&mut self, request: &Request<B>) -> Result<(), ErrorKind> {
+        let Some(heads) = &self.heads else { return Ok(()) };
+        let checked = heads.check(request.method(), request.headers());
+        self.closing |= checked.is_err();
+        checked
     }
 
     /// Hooks will have the exchange: one that is cut off gives it back here.
@@ -239,6 +251,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if let Some(heads) = &self.heads {
+            heads.over();
+        }
         let duration = self.started.elapsed();
         self.worker.metrics.request(self.status, duration, self.upstream_duration);
         let exchange = self.seat.close().or_else(|| self.home.as_ref()?.take());

@@ -27,11 +27,15 @@ pub(crate) async fn handle(
     mut request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let mut record = Record::begin(&worker, &ends, request.version());
+    let framed = record.check_framing(&request);
     let upgrade = Upgrade::wanted(&mut request);
+    if let (Some(_), Some(heads)) = (&upgrade, &ends.heads) {
+        heads.pause();
+    }
     let (parts, incoming) = request.into_parts();
     let (mut head, taken_in) = intake::take_in(parts, &ends, &worker.config, &worker.ids);
     let snapshot = worker.snapshot();
-    let route = match taken_in.and_then(|()| routed(&snapshot, &mut head)) {
+    let route = match framed.and(taken_in).and_then(|()| routed(&snapshot, &mut head)) {
         Ok(Some(route)) => route,
         Ok(None) => return refused(respond::options(), head, incoming, record).await,
         Err(kind) => {
