@@ -12,6 +12,7 @@ fn assert_error(reply: &Reply, status: u16) {
     let json = reply.json();
     assert!(json["message"].as_str().is_some_and(|message| !message.is_empty()), "{json}");
     assert_eq!(json["request_id"], reply.header("x-request-id"), "the id leads to the log");
+    assert!(reply.text().ends_with("}\n"), "a shell's prompt stands on a line of its own: {:?}", reply.text());
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod apt;
 mod prepare;
 mod process;
 mod progress;
+mod quickstart;
 mod toolchain;
 mod workspace;
 
@@ -26,13 +27,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::prepare::Consent;
 use crate::workspace::Workspace;
 
 fn main() -> ExitCode {
-    match dispatch(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
+    match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nerror: {error:#}");
@@ -41,8 +47,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// Help that was asked for, or what is wrong with the arguments; a verb that there is not is answered with those
+/// that there are.
+fn explain(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = error.print();
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        eprintln!("\nverbs: {}", verbs().join(", "));
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn verbs() -> Vec<String> {
+    Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect()
+}
+
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "The project's chores")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's chores")]
 struct Cli {
     /// Install nothing: stop and list what would be installed.
     #[arg(long, global = true)]
@@ -53,7 +74,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Build everything, start a demo upstream and the gateway on examples/quickstart.
+    /// Build everything, start a demo upstream and the gateway on a copy of examples/quickstart.
     Run,
     /// Run the tests, long proofs scaled down.
     Test {
@@ -101,5 +122,21 @@ fn dispatch(cli: Cli) -> Result<()> {
         Verb::Tidy => tidy::run(&workspace),
         Verb::Dist => dist::run(&workspace, consent),
         Verb::DemoUpstream { .. } => unreachable!("handled above: it needs no workspace"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_what_one_types() {
+        let error = |line: &[&str]| Cli::try_parse_from(line).map(drop).unwrap_err();
+        let unknown = error(&["xtask", "tset"]);
+        assert_eq!(unknown.kind(), ErrorKind::InvalidSubcommand);
+        assert!(unknown.to_string().contains("Usage: cargo xtask "), "{unknown}");
+        let help = error(&["xtask", "build-plugins", "--help"]).to_string();
+        assert!(help.contains("Usage: cargo xtask build-plugins "), "{help}");
+        assert!(verbs().contains(&"build-plugins".to_owned()));
     }
 }

@@ -1,8 +1,9 @@
 //! Running other programs: shown before they start, explained when they fail.
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -17,6 +18,20 @@ pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(&line))?;
     ensure!(status.success(), "`{line}` failed ({status}); its output above says why");
     Ok(())
+}
+
+/// Shows and runs a command, shows its output as it comes and hands each line to `read`.
+pub fn follow(command: &mut Command, mut read: impl FnMut(&str)) -> Result<ExitStatus> {
+    let line = shown(command);
+    eprintln!("  $ {line}");
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| cannot_start(&line))?;
+    let output = child.stdout.take().context("the output is piped")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.context("a program's output is not text")?;
+        println!("{line}");
+        read(&line);
+    }
+    Ok(child.wait()?)
 }
 
 /// Runs a command quietly and returns what it printed; an error with its stderr if it fails.
@@ -94,6 +109,15 @@ mod tests {
         assert!(format!("{error:#}").contains("is it installed"));
         assert_eq!(find("no-such-program-of-tollgate"), None);
         assert!(find("sh").is_some());
+    }
+
+    #[test]
+    fn the_outcome_of_a_command_is_passed_on() {
+        let mut lines = Vec::new();
+        let status =
+            follow(Command::new("sh").args(["-c", "echo a; echo b; exit 4"]), |line| lines.push(line.to_owned()));
+        assert_eq!(status.unwrap().code(), Some(4));
+        assert_eq!(lines, ["a", "b"]);
     }
 
     #[test]

@@ -3,10 +3,7 @@
 //! A proof is a test that prints `PROOF <issue>.<point> | <what> | <figure>`; the points are those under
 //! "Must be shown" of the issues. The same tests run scaled down in `test`.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::bench;
 use crate::prepare::Consent;
@@ -37,25 +34,11 @@ fn run_proofs(workspace: &Workspace, filter: Option<&str>, report: &mut Report) 
     command.args(["--test", "e2e"]).args(filter);
     command.args(["--", "--include-ignored", "--nocapture", "--test-threads=1"]);
     command.env("TOLLGATE_PROVE", "1");
-    let line = process::shown(&command);
-    eprintln!("  $ {line}");
-    let status = follow(&mut command, |line| report.read(line)).with_context(|| format!("cannot run `{line}`"))?;
+    let status = process::follow(&mut command, |line| report.read(line))?;
     if !status.success() {
-        report.failures.push(format!("`{line}` failed ({status})"));
+        report.failures.push(format!("`{}` failed ({status})", process::shown(&command)));
     }
     Ok(())
-}
-
-/// Runs a command, shows its output as it comes and hands each line to `read`.
-fn follow(command: &mut Command, mut read: impl FnMut(&str)) -> Result<std::process::ExitStatus> {
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let output = child.stdout.take().context("the output is piped")?;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        println!("{line}");
-        read(&line);
-    }
-    Ok(child.wait()?)
 }
 
 #[derive(Debug, Default)]
@@ -135,14 +118,5 @@ mod tests {
     #[test]
     fn no_proof_is_no_success() {
         assert!(Report::default().verdict().is_err());
-    }
-
-    #[test]
-    fn the_outcome_of_a_command_is_passed_on() {
-        let mut lines = Vec::new();
-        let status =
-            follow(Command::new("sh").args(["-c", "echo a; echo b; exit 4"]), |line| lines.push(line.to_owned()));
-        assert_eq!(status.unwrap().code(), Some(4));
-        assert_eq!(lines, ["a", "b"]);
     }
 }

@@ -17,10 +17,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::prepare::{self, Consent};
 use crate::process::{self, POLL};
 use crate::progress::Steps;
+use crate::quickstart::Quickstart;
 use crate::workspace::{Package, Workspace};
 use crate::{build_plugins, demo_upstream};
 
-/// Where examples/quickstart/gateway.toml expects the service.
+/// Where the quickstart's gateway.toml expects the service.
 pub const UPSTREAM_PORT: u16 = 9000;
 
 /// A gateway that is not ready by then has a problem.
@@ -29,10 +30,11 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(35);
 
 pub fn run(workspace: &Workspace, consent: Consent) -> Result<()> {
-    let config = workspace.root.join("examples/quickstart/tollgate.toml");
+    let quickstart = Quickstart::lay_out(workspace)?;
+    let config = quickstart.node_file();
     let listens = Listens::read(&config)?;
     // Before minutes of building, not after.
-    listens.check_free()?;
+    listens.check_free(&quickstart)?;
     let upstream = demo_upstream::listen(UPSTREAM_PORT)?;
 
     let mut steps = Steps::start();
@@ -44,10 +46,13 @@ pub fn run(workspace: &Workspace, consent: Consent) -> Result<()> {
 
     let stop = stop_signal()?;
     thread::spawn(move || demo_upstream::serve(&upstream));
-    let mut gateway = Gateway::start(&workspace.gateway("debug"), &config)?;
-    steps.step("start the gateway", || gateway.wait_until_ready(listens.status, &stop))?;
+    let mut gateway = steps.step("start the gateway", || {
+        let mut gateway = Gateway::start(&workspace.gateway("debug"), &config)?;
+        gateway.wait_until_ready(listens.status, &stop)?;
+        Ok(gateway)
+    })?;
     steps.summary();
-    println!("{}", invitation(&listens));
+    println!("{}", invitation(&listens, &quickstart));
     gateway.attend(&stop)
 }
 
@@ -78,13 +83,14 @@ impl Listens {
         Ok(Listens { proxy: file.proxy.listen, admin: file.admin.listen, status: file.status.listen })
     }
 
-    fn check_free(&self) -> Result<()> {
+    fn check_free(&self, quickstart: &Quickstart) -> Result<()> {
         for (section, address) in [("proxy", self.proxy), ("admin", self.admin), ("status", self.status)] {
             TcpListener::bind(address).with_context(|| {
                 format!(
                     "cannot listen on {address}: end what holds it (`ss -ltnp 'sport = :{}'` shows it), or change \
-                     `listen` under [{section}] in examples/quickstart/tollgate.toml",
-                    address.port()
+                     `listen` under [{section}] in {}",
+                    address.port(),
+                    quickstart.shown("tollgate.toml")
                 )
             })?;
         }
@@ -174,11 +180,12 @@ fn is_ready(status: SocketAddr) -> bool {
     ask().is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
 }
 
-fn invitation(listens: &Listens) -> String {
+fn invitation(listens: &Listens, quickstart: &Quickstart) -> String {
     let Listens { proxy, admin, status } = listens;
+    let (notice, file) = (quickstart.notice(), quickstart.shown("gateway.toml"));
     format!(
         "
-The gateway serves examples/quickstart on http://{proxy} (admin http://{admin}, status http://{status}).
+{notice}The gateway serves {file} on http://{proxy} (admin http://{admin}, status http://{status}).
 Try, in another terminal:
 
   # no key: 401
@@ -190,7 +197,7 @@ Try, in another terminal:
   # more than ten a minute: 429 with Retry-After
   for i in $(seq 12); do curl -s -o /dev/null -w '%{{http_code}}\\n' -H 'apikey: demo-key' http://{proxy}/orders/$i; done
 
-Edit examples/quickstart/gateway.toml and save: the change is live at once. Ctrl-C ends everything."
+Edit {file} and save: the change is live at once. Ctrl-C ends everything."
     )
 }
 
@@ -203,19 +210,24 @@ mod tests {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let busy = holder.local_addr().unwrap();
         let free = "127.0.0.1:0".parse().unwrap();
-        let error = Listens { proxy: free, admin: busy, status: free }.check_free().unwrap_err().to_string();
-        assert!(
-            error.contains(&busy.to_string()) && error.contains("[admin]") && error.contains("ss -ltnp"),
-            "{error}"
-        );
+        let listens = Listens { proxy: free, admin: busy, status: free };
+        let error = listens.check_free(&quickstart()).unwrap_err().to_string();
+        for part in [&*busy.to_string(), "[admin] in target/quickstart/tollgate.toml", "ss -ltnp"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]
     fn the_quickstart_names_all_addresses() {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart/tollgate.toml");
         let listens = Listens::read(&config).unwrap();
-        let text = invitation(&listens);
+        let text = invitation(&listens, &quickstart());
         assert!(text.contains(&format!("curl -i http://{}/orders/1", listens.proxy)), "{text}");
+        assert!(text.contains("Edit target/quickstart/gateway.toml"), "{text}");
+    }
+
+    fn quickstart() -> Quickstart {
+        Quickstart::unedited(Path::new("/w"))
     }
 
     #[test]

@@ -89,7 +89,7 @@ fn refusal(status: StatusCode, message: &str, request: &RequestHead, origin: Ori
     let (content_type, body) = if wants_text(&request.headers) {
         ("text/plain; charset=utf-8", format!("{message}\nrequest id: {id}\n"))
     } else {
-        ("application/json", serde_json::json!({ "message": message, "request_id": id }).to_string())
+        ("application/json", format!("{}\n", serde_json::json!({ "message": message, "request_id": id })))
     };
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
