@@ -103,7 +103,11 @@ impl JsonSchema for Interval {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" })
+        json_schema!({
+            "type": "string",
+            "title": "a duration such as \"1m\"",
+            "pattern": "^[0-9]+(ms|s|m|h|d)$",
+        })
     }
 }
 
@@ -117,7 +121,11 @@ impl JsonSchema for Size {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|KB|MB|GB)$" })
+        json_schema!({
+            "type": "string",
+            "title": "a size such as \"64KiB\"",
+            "pattern": "^[0-9]+(B|KiB|MiB|GiB|KB|MB|GB)$",
+        })
     }
 }
 

@@ -88,6 +88,44 @@ async fn validate_checks_the_settings_of_plugins() {
 }
 
 #[tokio::test]
+async fn validate_tells_typos_in_settings_at_their_keys() {
+    let origin = Origin::start();
+    let config = plain(&origin)
+        + "[[plugins]]\nname = \"limit\"\nmodule = \"rate-limiting\"\n\
+           config = { limits = [{ limit = 1, windw = \"1m\", by = \"consumer\" }, { limit = 1, window = \"soon\", by = \"consumer\" }] }\n";
+    let ran = Setup::new(config).plugins(&["rate-limiting"]).validate();
+    for expected in [
+        "unknown key `windw`",
+        "did you mean `window`?",
+        "a required key is missing: window",
+        "a duration such as \"1m\"",
+    ] {
+        assert!(ran.stderr.contains(expected), "{expected} is not in\n{}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn validate_refuses_modules_that_are_not_there() {
+    let origin = Origin::start();
+    let config = plain(&origin) + "[[plugins]]\nname = \"key-auth\"\nmodule = \"key-atuh\"\n";
+    let setup = Setup::new(config.clone()).plugins(&["key-auth"]);
+    let ran = setup.validate();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("did you mean `key-auth`?") && ran.stderr.contains("gateway.toml:13:"), "{ran:?}");
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("tollgate.toml");
+    std::fs::write(&file, "[plugins]\nfolder = \"nowhere\"\n").expect("our folder");
+    std::fs::write(folder.path().join("gateway.toml"), config).expect("our folder");
+    let ran = tollgate_tests::validate_with(&file, &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("nowhere is missing"), "{ran:?}");
+    let ran = tollgate_tests::validate_with(&file, &["--allow-missing-modules"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("warning: plugin key-auth"), "{ran:?}");
+}
+
+#[tokio::test]
 async fn an_upstream_that_asks_for_tls_is_not_spoken_to_in_clear() {
     let origin = Origin::start();
     let gateway = Setup::new(plain(&origin).replace("http://", "https://")).start().await;

@@ -102,6 +102,80 @@ async fn a_module_that_refuses_its_settings_is_not_swapped_in() {
     answers_with(&gateway, 1).await;
 }
 
+/// Not even by a restart: the routes that need it fail closed, the others serve.
+#[tokio::test]
+async fn a_build_that_refuses_its_settings_degrades_its_routes_after_a_restart() {
+    let origin = Origin::start();
+    let config = plain(&origin)
+        + "[[routes]]\nname = \"needs\"\nservice = \"origin\"\npaths = [\"/needs\"]\nchain = [\"marker\"]\n"
+        + MARKER;
+    let mut gateway = Setup::new(config).module_bytes("marker", &modules::marked(1)).start().await;
+    gateway.write_module("marker", &std::fs::read(modules::plugin("rate-limiting")).expect("it is built"));
+    has_state(&gateway, "marker", "stale").await;
+    until(Duration::from_secs(5), "the log says what a restart would do", async || {
+        gateway.log().contains("after a restart its routes would be degraded")
+    })
+    .await;
+    assert_eq!(gateway.get("/needs").await.header("x-marker"), modules::marker(1));
+
+    gateway.restart().await;
+    assert_eq!(gateway.get("/needs").await.status, 503);
+    assert_eq!(gateway.get("/other").await.status, 200);
+    assert!(gateway.status().await["degraded_places"].to_string().contains("does not accept"));
+    gateway.write_module("marker", &modules::marked(2));
+    gateway.answers("/needs", "a build came", |reply| reply.header("x-marker") == modules::marker(2)).await;
+}
+
+/// A typo in a new configuration takes nothing down.
+#[tokio::test]
+async fn a_change_to_a_module_that_is_not_there_is_refused() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    answers_with(&gateway, 1).await;
+    gateway
+        .write_config(&(chained(&origin, &["marker"]) + &MARKER.replace("module = \"marker\"", "module = \"makrer\"")));
+    until(Duration::from_secs(20), "/status says what is wrong", async || {
+        gateway.status().await["configuration"]["last_error"].to_string().contains("did you mean `marker`")
+    })
+    .await;
+    answers_with(&gateway, 1).await;
+    gateway.write_module("makrer", &modules::marked(7));
+    answers_with(&gateway, 7).await;
+}
+
+#[tokio::test]
+async fn requests_to_a_degraded_route_are_logged() {
+    let origin = Origin::start();
+    let config = "chain = [\"access-log\"]\n".to_owned()
+        + &chained(&origin, &["marker"])
+        + MARKER
+        + "[[plugins]]\nname = \"access-log\"\nmodule = \"file-log\"\nconfig = { path = \"access.log\" }\n\
+           grants = { files = [\"access.log\"] }\n";
+    let gateway = Setup::new(config).plugins(&["file-log"]).start().await;
+    assert_eq!(gateway.get("/degraded").await.status, 503);
+    until(Duration::from_secs(10), "the request is in the access log", async || {
+        gateway.data_file("access.log").contains("/degraded")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_module_that_never_worked() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    gateway.write_module("ghost", b"not wasm at all");
+    until(Duration::from_secs(20), "it is broken", async || {
+        gateway.metric("tollgate_modules{state=\"broken\"}").await == Some(1.0)
+    })
+    .await;
+    std::fs::remove_file(gateway.path("plugins/ghost.wasm")).expect("it is there");
+    until(Duration::from_secs(20), "it is forgotten", async || {
+        gateway.metric("tollgate_modules{state=\"broken\"}").await == Some(0.0)
+    })
+    .await;
+    assert!(!gateway.log().contains("goes on serving"), "there was no build: {}", gateway.log());
+}
+
 /// One that is copied slowly, or written to for ever, holds up neither the others nor the configuration.
 #[tokio::test]
 async fn a_module_that_is_being_written_holds_nothing_up() {

@@ -40,6 +40,6 @@ pub use process::{Memory, Process};
 pub use program::{Ran, curl, run};
 pub use proof::{announce, proving, scaled};
 pub use raw::Raw;
-pub use setup::{Setup, validate};
+pub use setup::{Setup, validate, validate_with};
 pub use waiting::{eventually, until};
 pub use websocket::WebSocket;

@@ -141,7 +141,12 @@ data = "data"
 
 /// Runs `tollgate validate -c file`.
 pub fn validate(file: &Path) -> Ran {
+    validate_with(file, &[])
+}
+
+/// As [`validate`], with more arguments.
+pub fn validate_with(file: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(modules::gateway_binary());
-    command.arg("validate").arg("-c").arg(file).env("NO_COLOR", "1");
+    command.arg("validate").arg("-c").arg(file).args(arguments).env("NO_COLOR", "1");
     Ran::of(command)
 }

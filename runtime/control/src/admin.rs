@@ -8,7 +8,6 @@ mod about;
 mod answer;
 mod chain;
 mod collection;
-mod guard;
 mod paging;
 mod plugins;
 
@@ -22,9 +21,9 @@ use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 
+use crate::guard::Guard;
 use crate::refusal::Refusal;
 use crate::{NodeView, listener};
-use guard::Guard;
 
 type Node = Arc<dyn NodeView>;
 

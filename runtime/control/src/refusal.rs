@@ -11,12 +11,14 @@ use serde_json::json;
 pub(crate) enum Refusal {
     #[error("there is nothing at this path; GET / lists what there is")]
     NoPath,
+    #[error("there is nothing at this path; there are /status, /status/ready, /status/startup and /metrics")]
+    NoStatusPath,
     #[error("there is no {kind} `{name}`")]
     NoEntity { kind: &'static str, name: String },
     #[error("{0}")]
     BadRequest(String),
     /// A web page may have made its own name point at this listener (DNS rebinding).
-    #[error("this listener answers to localhost, 127.0.0.1 and [::1] only, whatever the port")]
+    #[error("this listener answers to localhost and loopback addresses only, whatever the port")]
     ForeignHost,
     #[error("requests from pages of other sites are refused")]
     ForeignOrigin,
@@ -39,7 +41,7 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Refusal::NoPath | Refusal::NoEntity { .. } => StatusCode::NOT_FOUND,
+            Refusal::NoPath | Refusal::NoStatusPath | Refusal::NoEntity { .. } => StatusCode::NOT_FOUND,
             Refusal::BadRequest(_) => StatusCode::BAD_REQUEST,
             Refusal::ForeignHost | Refusal::ForeignOrigin => StatusCode::FORBIDDEN,
             Refusal::ConfiguredByFile { .. } | Refusal::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,

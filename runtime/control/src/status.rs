@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
+use crate::guard::Guard;
 use crate::node::Phase;
 use crate::refusal::Refusal;
 use crate::{NodeView, listener};
@@ -23,22 +24,26 @@ type Node = Arc<dyn NodeView>;
 
 /// Serves probes and metrics until `shutdown`, on the current runtime. Fails only before it serves.
 /// To be stopped last: while the node drains, `/status/ready` has to say so.
+///
+/// A listener on a loopback address does not answer to names of other sites.
 pub async fn serve_status(
     listener: std::net::TcpListener,
     node: Arc<dyn NodeView>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    listener::serve(listener, router(node), shutdown).await
+    let guard = Guard::new(listener.local_addr()?, Vec::new());
+    listener::serve(listener, router(node, guard), shutdown).await
 }
 
-fn router(node: Node) -> Router {
+fn router(node: Node, guard: Guard) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/status/ready", get(ready))
         .route("/status/startup", get(startup))
         .route("/metrics", get(metrics))
-        .fallback(async || Refusal::NoPath)
+        .fallback(async || Refusal::NoStatusPath)
         .layer(from_fn(refuse_writes))
+        .layer(from_fn_with_state(Arc::new(guard), refuse_foreign))
         .with_state(node)
 }
 
@@ -47,6 +52,11 @@ async fn refuse_writes(request: Request, next: Next) -> Result<Response, Refusal
         Method::GET | Method::HEAD => Ok(next.run(request).await),
         _ => Err(Refusal::ReadOnly),
     }
+}
+
+async fn refuse_foreign(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Result<Response, Refusal> {
+    guard.check_name(request.uri(), request.headers())?;
+    Ok(next.run(request).await)
 }
 
 /// 200 as long as the process answers at all.

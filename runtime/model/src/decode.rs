@@ -77,10 +77,9 @@ pub fn whole<T: Decode>(tree: &Value) -> Result<T, Problems> {
 }
 
 /// Whether what stands under this key is a secret as a rule, so that it is never shown, not even as
-/// a part of the file it was read from.
+/// a part of the file it was read from. Typos of such keys count too, so rather too many do.
 pub fn is_secret_key(key: &str) -> bool {
-    const WORDS: [&str; 6] = ["key", "secret", "password", "passphrase", "token", "credential"];
+    const PARTS: [&str; 8] = ["key", "auth", "secret", "token", "pass", "pwd", "credential", "private"];
     let key = key.to_ascii_lowercase();
-    let key = key.strip_suffix('s').unwrap_or(&key);
-    WORDS.iter().any(|word| key.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-'])))
+    PARTS.iter().any(|part| key.contains(part))
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tollgate_model::entity::{OnError, Plugin};
+use tollgate_model::problem::Complaint;
 use tollgate_model::{ConfigSet, Name};
 
 use crate::abi;
@@ -12,32 +13,60 @@ use crate::host::Host;
 use crate::instance::{Fault, Instance};
 use crate::module::{Hooks, ModuleGeneration, Unavailable, Verdict};
 use crate::plugin::PluginUse;
+use crate::settings::{SettingsProblem, dotted_below_config, schema_problems};
 
 /// Every plugin of a configuration: a use that its module accepted, or why it can't be served.
 #[derive(Clone, Default)]
 pub struct Prepared {
     pub plugins: BTreeMap<Name, Result<Arc<PluginUse>, Degraded>>,
+    /// Why modules refused what is degraded.
+    pub problems: Vec<SettingsProblem>,
 }
 
 /// Why something of the configuration can't be served on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Degraded(pub Arc<str>);
 
-/// Something wrong with a plugin's settings, grants or policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsProblem {
-    pub plugin: Name,
-    /// Below the plugin's table: `config.limits[0].window`, `grants`, `on_error`.
-    pub path: String,
-    pub message: String,
+/// What a configuration is prepared against.
+struct Before<'p> {
+    previous: &'p Prepared,
+    /// Nothing serves yet.
+    starting: bool,
+}
+
+impl Before<'_> {
+    /// Nothing that serves is lost if this plugin does not.
+    fn may_degrade(&self, plugin: &Plugin) -> bool {
+        self.starting || matches!(self.previous.plugins.get(&plugin.name), Some(Err(_)))
+    }
 }
 
 impl Host {
     /// Makes a use of every plugin, on the newest build of its module that accepts all uses of it.
     /// A use that did not change is the same one as before. Settings that the serving build refuses
-    /// are problems; a module that can't be loaded degrades its plugins only. Which builds serve
-    /// changes only when the whole configuration is accepted.
+    /// are problems; a module that can't be loaded degrades its plugins only, and a plugin that was
+    /// degraded may stay so. Which builds serve changes only when the whole configuration is accepted.
     pub async fn prepare(&self, set: &ConfigSet, previous: &Prepared) -> Result<Prepared, Vec<SettingsProblem>> {
+        self.prepare_all(set, &Before { previous, starting: false }).await
+    }
+
+    /// As [`Host::prepare`], where nothing serves that could go on: what a module refuses degrades its
+    /// plugins, so that a build that was put into the folder meanwhile takes no other route with it.
+    pub async fn prepare_first(&self, set: &ConfigSet) -> Result<Prepared, Vec<SettingsProblem>> {
+        self.prepare_all(set, &Before { previous: &Prepared::default(), starting: true }).await
+    }
+
+    /// Plugins whose modules were never seen in the folder.
+    pub fn missing_modules(&self, set: &ConfigSet) -> Vec<SettingsProblem> {
+        let missing = set.plugins.values().filter(|plugin| self.library.is_missing(&plugin.module));
+        let problem = |plugin: &Arc<Plugin>| {
+            let Complaint { message, hint } = self.library.not_found(&plugin.module);
+            SettingsProblem { hint, ..SettingsProblem::new(&plugin.name, "module", message) }
+        };
+        missing.map(problem).collect()
+    }
+
+    async fn prepare_all(&self, set: &ConfigSet, before: &Before<'_>) -> Result<Prepared, Vec<SettingsProblem>> {
         let mut by_module: BTreeMap<&Name, Vec<&Arc<Plugin>>> = BTreeMap::new();
         for plugin in set.plugins.values() {
             by_module.entry(&plugin.module).or_default().push(plugin);
@@ -46,10 +75,11 @@ impl Host {
         let mut verdicts = Vec::new();
         let mut unfit = Unfit::default();
         for (&module, plugins) in &by_module {
-            match self.prepare_module(module, plugins, previous).await {
-                Ok((uses, verdict)) => {
-                    prepared.plugins.extend(uses);
-                    verdicts.extend(verdict.map(|(generation, verdict)| (module.clone(), generation, verdict)));
+            match self.prepare_module(module, plugins, before).await {
+                Ok(uses) => {
+                    prepared.plugins.extend(uses.plugins);
+                    prepared.problems.extend(uses.problems);
+                    verdicts.extend(uses.verdict.map(|(generation, verdict)| (module.clone(), generation, verdict)));
                 }
                 Err(found) => unfit.add(found),
             }
@@ -71,48 +101,61 @@ impl Host {
         &self,
         name: &Name,
         plugins: &[&Arc<Plugin>],
-        previous: &Prepared,
-    ) -> Result<(ModuleUses, Option<(Arc<ModuleGeneration>, Verdict)>), Unfit> {
+        before: &Before<'_>,
+    ) -> Result<ModuleUses, Unfit> {
         let candidate = match self.library.candidate(name, plugins) {
             Ok(candidate) => candidate,
-            Err(unavailable) => return Ok((without_module(unavailable, plugins, previous)?, None)),
+            Err(unavailable) => return without_module(unavailable, plugins, before),
         };
-        let (uses, verdict) = match (self.uses(&candidate.newest, plugins, previous).await, candidate.serving) {
-            (Ok(uses), _) => (uses, Verdict::Accepted),
-            (Err(unfit), Some(serving)) => {
-                let uses = self.uses(&serving, plugins, previous).await?;
+        let newest = self.uses(&candidate.newest, plugins, before).await;
+        let (mut uses, verdict) = match (newest, candidate.serving) {
+            (Ok((uses, None)), _) => (uses, Verdict::Accepted),
+            (Ok((uses, Some(unfit))), None) if unfit.for_now => (uses, unfit.verdict(plugins)),
+            (Ok((uses, Some(_))), _) if !uses.serve_none() => (uses, Verdict::Accepted),
+            (Ok((_, Some(unfit))) | Err(unfit), Some(serving)) => {
+                let (uses, _) = self.uses(&serving, plugins, before).await?;
                 (uses, unfit.verdict(plugins))
             }
+            (Ok((uses, Some(unfit))), None) => (uses, unfit.verdict(plugins)),
             (Err(unfit), None) => return Err(unfit),
         };
-        let uses = uses.into_iter().map(|plugin| (plugin.entity().name.clone(), Ok(plugin))).collect();
-        Ok((uses, Some((candidate.newest, verdict))))
+        uses.verdict = Some((candidate.newest, verdict));
+        Ok(uses)
     }
 
-    /// Uses of one generation. Settings are tried on an instance of their own.
+    /// Uses of one generation, and what is wrong with those that are degraded. Settings are tried on an
+    /// instance of their own.
     async fn uses(
         &self,
         module: &Arc<ModuleGeneration>,
         plugins: &[&Arc<Plugin>],
-        previous: &Prepared,
-    ) -> Result<Vec<Arc<PluginUse>>, Unfit> {
+        before: &Before<'_>,
+    ) -> Result<(ModuleUses, Option<Unfit>), Unfit> {
         let mut trial = None;
-        let mut uses = Vec::with_capacity(plugins.len());
-        let mut unfit = Unfit::default();
+        let mut uses = ModuleUses::default();
+        let (mut unfit, mut degraded) = (Unfit::default(), Unfit::default());
         for plugin in plugins {
-            if let Some(Ok(old)) = previous.plugins.get(&plugin.name)
+            if let Some(Ok(old)) = before.previous.plugins.get(&plugin.name)
                 && Arc::ptr_eq(old.module(), module)
                 && (Arc::ptr_eq(old.entity(), plugin) || old.entity() == *plugin)
             {
-                uses.push(Arc::clone(old));
+                uses.plugins.push((plugin.name.clone(), Ok(Arc::clone(old))));
                 continue;
             }
             match self.accepted_use(module, plugin, &mut trial).await {
-                Ok(accepted) => uses.push(accepted),
+                Ok(accepted) => uses.plugins.push((plugin.name.clone(), Ok(accepted))),
+                Err(found) if before.may_degrade(plugin) => {
+                    uses.plugins.push((plugin.name.clone(), Err(found.degraded(module))));
+                    uses.problems.extend(found.problems.iter().cloned());
+                    degraded.add(found);
+                }
                 Err(found) => unfit.add(found),
             }
         }
-        if unfit.problems.is_empty() { Ok(uses) } else { Err(unfit) }
+        match unfit.problems.is_empty() {
+            true => Ok((uses, (!degraded.problems.is_empty()).then_some(degraded))),
+            false => Err(unfit),
+        }
     }
 
     async fn accepted_use(
@@ -121,16 +164,10 @@ impl Host {
         plugin: &Arc<Plugin>,
         trial: &mut Option<Instance>,
     ) -> Result<Arc<PluginUse>, Unfit> {
-        let problem = |path: &str, message: String| SettingsProblem {
-            plugin: plugin.name.clone(),
-            path: path.to_owned(),
-            message,
-        };
+        let problem = |path: &str, message: String| SettingsProblem::new(&plugin.name, path, message);
         let mut found: Vec<_> = policy(module, plugin).into_iter().map(|(path, text)| problem(path, text)).collect();
         let settings = serde_json::Value::Object(plugin.config.clone());
-        for error in module.schema().iter_errors(&settings) {
-            found.push(problem(&below_config(error.instance_path().as_str()), error.to_string()));
-        }
+        found.extend(schema_problems(module, &plugin.name, &settings));
         if !found.is_empty() {
             return Err(Unfit { problems: found, for_now: false });
         }
@@ -180,7 +217,20 @@ impl Host {
 }
 
 /// The uses of one module, by name.
-type ModuleUses = Vec<(Name, Result<Arc<PluginUse>, Degraded>)>;
+#[derive(Default)]
+struct ModuleUses {
+    plugins: Vec<(Name, Result<Arc<PluginUse>, Degraded>)>,
+    /// Of the degraded ones.
+    problems: Vec<SettingsProblem>,
+    /// On the newest build.
+    verdict: Option<(Arc<ModuleGeneration>, Verdict)>,
+}
+
+impl ModuleUses {
+    fn serve_none(&self) -> bool {
+        self.plugins.iter().all(|(_, plugin)| plugin.is_err())
+    }
+}
 
 /// Why a build does not serve its uses.
 struct Unfit {
@@ -193,6 +243,19 @@ impl Unfit {
     fn add(&mut self, other: Unfit) {
         self.problems.extend(other.problems);
         self.for_now &= other.for_now;
+    }
+
+    /// Without the messages, which may quote settings: reasons are shown to anybody.
+    fn degraded(&self, module: &ModuleGeneration) -> Degraded {
+        let name = module.name();
+        let reason = match self.for_now {
+            true => format!("module `{name}` could not be tried with its settings"),
+            false => {
+                let paths: Vec<&str> = self.problems.iter().map(|problem| problem.path.as_str()).collect();
+                format!("module `{name}` does not accept {}; the log says why", paths.join(", "))
+            }
+        };
+        Degraded(reason.into())
     }
 
     fn verdict(self, plugins: &[&Arc<Plugin>]) -> Verdict {
@@ -215,19 +278,15 @@ impl Default for Unfit {
 fn without_module(
     unavailable: Unavailable,
     plugins: &[&Arc<Plugin>],
-    previous: &Prepared,
+    before: &Before<'_>,
 ) -> Result<ModuleUses, Unfit> {
     let reason = match unavailable {
         Unavailable::Missing(reason) => reason,
         Unavailable::Loading(reason) => {
-            let is_degraded = |plugin: &Plugin| matches!(previous.plugins.get(&plugin.name), Some(Err(_)));
-            let waiting: Vec<_> = plugins.iter().filter(|plugin| !is_degraded(plugin)).collect();
+            let waiting: Vec<_> = plugins.iter().filter(|plugin| !before.may_degrade(plugin)).collect();
             if !waiting.is_empty() {
-                let problem = |plugin: &Plugin| SettingsProblem {
-                    plugin: plugin.name.clone(),
-                    path: "module".to_owned(),
-                    message: format!("{reason}; the configuration is applied after that"),
-                };
+                let message = format!("{reason}; the configuration is applied after that");
+                let problem = |plugin: &Plugin| SettingsProblem::new(&plugin.name, "module", message.clone());
                 let problems = waiting.into_iter().map(|plugin| problem(plugin)).collect();
                 return Err(Unfit { problems, for_now: false });
             }
@@ -235,7 +294,8 @@ fn without_module(
         }
     };
     let reason = Degraded(reason.into());
-    Ok(plugins.iter().map(|plugin| (plugin.name.clone(), Err(reason.clone()))).collect())
+    let plugins = plugins.iter().map(|plugin| (plugin.name.clone(), Err(reason.clone()))).collect();
+    Ok(ModuleUses { plugins, ..ModuleUses::default() })
 }
 
 /// What the operator's side of a use may not be, whatever the settings.
@@ -285,30 +345,6 @@ fn excess(module: &ModuleGeneration, subscription: abi::Subscription) -> Option<
         .then(|| format!("the module wants bodies held back up to {held_back} bytes; the most is {HELD_BACK_BYTES}"))
 }
 
-/// `/limits/0/window` (a JSON pointer) as `config.limits[0].window`.
-fn below_config(pointer: &str) -> String {
-    let mut path = "config".to_owned();
-    for part in pointer.split('/').skip(1) {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        match part.parse::<usize>() {
-            Ok(index) => path.push_str(&format!("[{index}]")),
-            Err(_) => {
-                path.push('.');
-                path.push_str(&part);
-            }
-        }
-    }
-    path
-}
-
-fn dotted_below_config(path: &str) -> String {
-    match path {
-        "" => "config".to_owned(),
-        path if path.starts_with('[') => format!("config{path}"),
-        path => format!("config.{path}"),
-    }
-}
-
 fn refusal(problems: &[SettingsProblem]) -> String {
     let mut text = String::from("does not accept its uses: ");
     for (i, problem) in problems.iter().take(REFUSALS_SHOWN).enumerate() {
@@ -332,15 +368,3 @@ impl fmt::Display for Degraded {
 const REFUSALS_SHOWN: usize = 5;
 /// Of a body, for a hook that wants it whole: 16 MiB.
 const HELD_BACK_BYTES: u64 = 16 << 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pointers_become_paths_of_the_configuration() {
-        assert_eq!(below_config("/limits/0/window"), "config.limits[0].window");
-        assert_eq!(below_config(""), "config");
-        assert_eq!(dotted_below_config("limits[0].by"), "config.limits[0].by");
-    }
-}

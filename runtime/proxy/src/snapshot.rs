@@ -24,7 +24,8 @@ pub struct Snapshot {
     pub(crate) directory: Arc<ConsumerDirectory>,
     routes: HashMap<Arc<str>, Arc<RouteEntry>, RandomState>,
     uses: Vec<Arc<PluginUse>>,
-    /// The global chain alone: who logs requests that no route took.
+    /// The global chain alone, without its broken plugins: who logs requests that no route took, or one
+    /// that can't be served.
     unrouted: Option<Arc<CompiledChain>>,
     endpoints: Endpoints,
     services: BTreeMap<Name, Arc<ServiceEntry>>,
@@ -90,7 +91,7 @@ impl Builder {
             routes: entries.iter().map(|(_, entry)| (Arc::clone(&entry.name), Arc::clone(entry))).collect(),
             router: Router::build(entries),
             uses: prepared.plugins.values().filter_map(|plugin| plugin.as_ref().ok()).cloned().collect(),
-            unrouted: CompiledChain::compile(&global_chain(set), prepared).ok(),
+            unrouted: CompiledChain::compile(&intact_global_chain(set, prepared), prepared).ok(),
             endpoints,
             services,
         });
@@ -126,10 +127,11 @@ impl Snapshot {
         all
     }
 
-    /// Uses that want the record of a request on this route, or of one that found no route.
+    /// Uses that want the record of a request on this route, or of one that found no route, or a
+    /// degraded one.
     pub(crate) fn loggers(&self, route: &str) -> impl Iterator<Item = &Arc<PluginUse>> {
         let chain = match self.route(route) {
-            Some(entry) => entry.chain.as_ref().ok(),
+            Some(entry) => entry.chain.as_ref().ok().or(self.unrouted.as_ref()),
             None => self.unrouted.as_ref(),
         };
         chain.into_iter().flat_map(|chain| chain.loggers(u64::MAX))
@@ -148,8 +150,9 @@ impl Snapshot {
     }
 }
 
-fn global_chain(set: &ConfigSet) -> Chain {
-    let links = set.chain.iter().filter_map(|entry| {
+fn intact_global_chain(set: &ConfigSet, prepared: &Prepared) -> Chain {
+    let is_intact = |plugin: &Name| prepared.plugins.get(plugin).is_some_and(Result::is_ok);
+    let links = set.chain.iter().filter(|entry| is_intact(&entry.plugin)).filter_map(|entry| {
         let plugin = Arc::clone(set.plugins.get(&entry.plugin)?);
         Some(ChainLink { plugin, when: entry.when.clone(), level: Level::Global })
     });

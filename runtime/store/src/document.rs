@@ -40,14 +40,13 @@ impl Document {
         Document::parse(path, text)
     }
 
-    /// `file_name` is what reports call the file. Fails on errors of syntax, with all that the parser
-    /// could find.
+    /// `file_name` is what reports call the file. Fails on errors of syntax with the first of them: what
+    /// the parser finds behind it follows from it as a rule.
     pub fn parse(file_name: &Path, text: String) -> Result<Document, ConfigReport> {
         let file_name = file_name.display().to_string();
         let (table, errors) = DeTable::parse_recoverable(&text);
-        if !errors.is_empty() {
-            let findings = errors.iter().map(syntax_error).collect();
-            return Err(ConfigReport::new(file_name, conceal::by_line(&text), findings));
+        if let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
+            return Err(ConfigReport::new(file_name, conceal::by_line(&text), vec![syntax_error(first)]));
         }
         let mut problems = Problems::default();
         let (tree, spans) = spans::convert(&table, &mut problems);

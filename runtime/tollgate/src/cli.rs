@@ -17,7 +17,7 @@ enum Verb {
     /// Runs a gateway node until it is told to stop (SIGTERM or Ctrl-C drain it first).
     Run(RunArgs),
     /// Checks both configuration files, and plugin settings against their modules, without serving.
-    Validate(ConfigArgs),
+    Validate(ValidateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -25,6 +25,15 @@ pub struct ConfigArgs {
     /// The node's file; paths in it start at its folder.
     #[arg(short, long, value_name = "FILE", default_value = "tollgate.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Only warns of modules that are not in the plugins folder, as on a machine that serves nothing.
+    #[arg(long)]
+    pub allow_missing_modules: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod listeners;
 mod log_output;
 mod node;
 mod reconciler;
+mod settings_report;
 mod settled;
 mod state;
 mod view;

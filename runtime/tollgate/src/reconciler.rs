@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tollgate_model::decode::Place;
-use tollgate_model::{ConfigSet, Problem, Problems};
+use tollgate_model::{ConfigSet, Name};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
 use tollgate_proxy::{Builder, Certificates, Snapshot, WorkerHandle};
-use tollgate_store::{ConfigReport, Document, FileStore, Loaded, Watch, Watched};
+use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 
 use crate::certificates::CertificateFiles;
 use crate::config::environment;
+use crate::settings_report::{settings_report, tell_refused};
 use crate::settled::{self, Look};
 use crate::state::NodeState;
 
@@ -64,8 +64,14 @@ impl Reconciler {
                 break outcome?;
             }
         };
-        let candidate = self.prepared(loaded).await?;
-        Ok(self.build(candidate))
+        let Loaded { set, digest, document } = loaded;
+        match self.host.prepare_first(&set).await {
+            Ok(prepared) => {
+                tell_refused(&document, &prepared);
+                Ok(self.build(Candidate { set, prepared, digest: Some(digest) }))
+            }
+            Err(problems) => Err(settings_report(&document, &problems)),
+        }
     }
 
     /// Follows the files for ever.
@@ -201,10 +207,38 @@ impl Reconciler {
 
     async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {
         let Loaded { set, digest, document } = loaded;
+        if Some(digest) != self.applied.digest {
+            let missing = self.harmful(&set, self.host.missing_modules(&set));
+            if !missing.is_empty() {
+                return Err(settings_report(&document, &missing));
+            }
+        }
         match self.host.prepare(&set, &self.applied.prepared).await {
-            Ok(prepared) => Ok(Candidate { set, prepared, digest: Some(digest) }),
+            Ok(prepared) => {
+                tell_refused(&document, &prepared);
+                Ok(Candidate { set, prepared, digest: Some(digest) })
+            }
             Err(problems) => Err(settings_report(&document, &problems)),
         }
+    }
+
+    /// Those of the problems that would degrade what serves now.
+    fn harmful(&self, set: &ConfigSet, problems: Vec<SettingsProblem>) -> Vec<SettingsProblem> {
+        let Some(snapshot) = &self.applied.snapshot else { return Vec::new() };
+        let degraded: Vec<String> = snapshot.degraded().into_iter().map(|(place, _)| place).collect();
+        let serves = |place: String| !degraded.contains(&place);
+        let serving_route = |name: &Name| snapshot.set.routes.contains_key(name) && serves(format!("route {name}"));
+        let serving_consumer =
+            |name: &Name| snapshot.set.consumers.contains_key(name) && serves(format!("consumer {name}"));
+        let harms = |problem: &SettingsProblem| {
+            let plugin = &problem.plugin;
+            let routes = set.routes.values().filter(|route| serving_route(&route.name));
+            let mut chains = routes.map(|route| set.route_chain(route));
+            let mut consumers = set.consumers.values().filter(|consumer| serving_consumer(&consumer.name));
+            chains.any(|chain| chain.links.iter().any(|link| link.plugin.name == *plugin))
+                || consumers.any(|consumer| consumer.chain.iter().any(|entry| entry.plugin == *plugin))
+        };
+        problems.into_iter().filter(harms).collect()
     }
 
     /// The file once it rests: a beginning of it may be valid, and lack what protects a route. `None`
@@ -213,29 +247,6 @@ impl Reconciler {
         let read = || self.store.read(Some(&self.applied.set), environment);
         settled::read(self.store.path(), &mut self.taken, read).await
     }
-}
-
-/// Settings that a module refused, where they stand in the file.
-pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> ConfigReport {
-    let located = problems.iter().map(|problem| {
-        let message = format!("plugin `{}`: {}", problem.plugin, problem.message);
-        located(document, "plugins", problem.plugin.as_str(), &problem.path, message)
-    });
-    document.report(&Problems(located.collect()))
-}
-
-/// A problem of one entity of a list, at `path` below its table.
-fn located(document: &Document, list: &str, name: &str, path: &str, message: String) -> Problem {
-    let entries = document.tree().get(list).and_then(|entries| entries.as_array());
-    let named = |entry: &serde_json::Value| entry.get("name").and_then(|entry| entry.as_str()) == Some(name);
-    let mut problem = Problem::new(&Place::Root, message);
-    if let Some(index) = entries.and_then(|entries| entries.iter().position(named)) {
-        problem.path = match path {
-            "" => format!("{list}[{index}]"),
-            path => format!("{list}[{index}].{path}"),
-        };
-    }
-    problem
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -56,10 +56,24 @@ fn the_status_tells_what_serves() {
 fn anything_else_is_refused_in_json() {
     let running = serve(node());
     assert_eq!(running.get("/services").status, 404);
-    assert!(!running.get("/services").message().is_empty());
-    let write = running.send("POST", "/status", &[("Host", "probe.internal")]);
+    let message = running.get("/services").message();
+    for path in message.split([' ', ',']).filter(|word| word.starts_with('/')) {
+        assert_eq!(running.get(path).status, 200, "{path} of {message}");
+    }
+    assert!(message.contains("/metrics"), "{message}");
+    let write = running.send("POST", "/status", &[("Host", "localhost")]);
     assert_eq!((write.status, write.field("allow")), (405, Some("GET, HEAD")));
-    assert_eq!(running.send("GET", "/status", &[("Host", "probe.internal")]).status, 200);
+}
+
+#[test]
+fn no_page_reads_the_status_under_a_name_of_its_own() {
+    let running = serve(node());
+    for host in ["localhost", "127.0.0.1:8007", "10.0.0.1", "[::1]:80"] {
+        assert_eq!(running.send("GET", "/status", &[("Host", host)]).status, 200, "{host}");
+    }
+    for (path, host) in [("/status", "evil.test"), ("/metrics", "evil.test:8007"), ("/", "localhost.evil.test")] {
+        assert_eq!(running.send("GET", path, &[("Host", host)]).status, 403, "{host}");
+    }
 }
 
 #[test]

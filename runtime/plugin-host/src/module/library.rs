@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tollgate_model::Name;
+use tollgate_model::decode::closest;
 use tollgate_model::entity::Plugin;
+use tollgate_model::problem::Complaint;
 
 use super::ModuleGeneration;
 use super::compile::Compiler;
 use crate::share::{Instances, Share};
 
-/// All modules ever seen in the folder since the start.
+/// The modules that lie in the folder, or were ever loaded from it.
 pub(crate) struct Library {
     modules: Mutex<BTreeMap<Name, Entry>>,
     pub(super) compiler: Compiler,
@@ -138,7 +140,10 @@ impl Library {
     /// What a snapshot in which these are the module's uses should be built with.
     pub(crate) fn candidate(&self, name: &Name, uses: &[&Arc<Plugin>]) -> Result<Candidate, Unavailable> {
         let modules = self.lock();
-        let missing = || format!("module `{name}` is not in the plugins folder");
+        let missing = || {
+            let Complaint { message, hint } = not_found(&modules, name);
+            hint.map_or(message.clone(), |hint| format!("{message} ({hint})"))
+        };
         let entry = modules.get(name).ok_or_else(|| Unavailable::Missing(missing()))?;
         match (&entry.candidate, &entry.current) {
             (Some(newest), serving) if serving.is_none() || !entry.is_refused_by(uses) => {
@@ -155,6 +160,16 @@ impl Library {
         }
     }
 
+    /// Neither in the folder nor ever loaded from it.
+    pub(crate) fn is_missing(&self, name: &Name) -> bool {
+        self.lock().get(name).is_none_or(|entry| !entry.present && !entry.has_build())
+    }
+
+    /// What to say of a module that is missing.
+    pub(crate) fn not_found(&self, name: &Name) -> Complaint {
+        not_found(&self.lock(), name)
+    }
+
     /// A whole configuration was accepted: what its modules' uses said of the candidates counts.
     pub(crate) fn settle(&self, verdicts: impl IntoIterator<Item = (Name, Arc<ModuleGeneration>, Verdict)>) {
         let mut modules = self.lock();
@@ -165,7 +180,11 @@ impl Library {
                 // A newer one was loaded meanwhile, and nobody asked about that.
                 _ if !entry.has_candidate(&generation) => {}
                 Verdict::Refused { uses, message } => {
-                    tracing::warn!(module = name.as_str(), "module refused: it {message}");
+                    let outlook = match &entry.current {
+                        Some(_) => "; the build before goes on serving, after a restart its routes would be degraded",
+                        None => "",
+                    };
+                    tracing::warn!(module = name.as_str(), "module refused: it {message}{outlook}");
                     entry.refused_by = Some(uses);
                     entry.last_error = Some(Failure::now(message));
                 }
@@ -210,14 +229,23 @@ impl Library {
         });
     }
 
-    /// Keeps in mind which files are there.
+    /// Keeps in mind which files are there. Of a module that could never be loaded nothing is left.
     pub(super) fn note_removed(&self, is_there: impl Fn(&Name) -> bool) {
-        for (name, entry) in self.lock().iter_mut().filter(|(name, _)| !is_there(name)) {
-            if std::mem::take(&mut entry.present) {
-                tracing::warn!(module = name.as_str(), "module file removed, the loaded build goes on serving");
-                entry.seen = None;
+        self.lock().retain(|name, entry| {
+            if is_there(name) {
+                return true;
             }
-        }
+            let was_there = std::mem::take(&mut entry.present);
+            entry.seen = None;
+            let outlook = if entry.current.is_some() { ", the loaded build goes on serving" } else { "" };
+            if was_there {
+                tracing::warn!(module = name.as_str(), "module file removed{outlook}");
+            }
+            if !entry.has_build() {
+                entry.loading.iter().for_each(AbortHandle::abort);
+            }
+            entry.has_build()
+        });
     }
 
     /// True when these bytes (`None`: none that can be loaded) were not the last ones looked at;
@@ -303,6 +331,10 @@ impl Entry {
         self.current = Some(generation);
     }
 
+    fn has_build(&self) -> bool {
+        self.current.is_some() || self.candidate.is_some()
+    }
+
     fn has_candidate(&self, generation: &Arc<ModuleGeneration>) -> bool {
         self.candidate.as_ref().is_some_and(|candidate| Arc::ptr_eq(candidate, generation))
     }
@@ -340,6 +372,15 @@ impl Entry {
             loads: self.loads,
             last_error: self.last_error.as_ref().map(|failure| (failure.message.clone(), failure.at)),
         }
+    }
+}
+
+/// With the name of the module that was meant, if there is one like it.
+fn not_found(modules: &BTreeMap<Name, Entry>, name: &Name) -> Complaint {
+    let message = format!("module `{name}` is not in the plugins folder");
+    match closest(name.as_str(), modules.keys().filter(|known| *known != name).map(Name::as_str)) {
+        Some(near) => Complaint::new(message, format!("did you mean `{near}`?")),
+        None => Complaint::from(message),
     }
 }
 

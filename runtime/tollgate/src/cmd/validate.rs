@@ -6,21 +6,30 @@ use tollgate_store::FileStore;
 
 use super::Invalid;
 use crate::certificates::{CertificateFiles, CertificateReport};
-use crate::cli::ConfigArgs;
+use crate::cli::ValidateArgs;
 use crate::config::{NodeConfig, environment};
-use crate::reconciler::settings_report;
+use crate::settings_report::settings_report;
 
-/// Checks what `run` would check before it serves. Modules that are missing are told, not refused:
-/// they may be on the nodes that serve.
+/// Checks what `run` would check before it serves. Modules that are missing are refused, or only told
+/// if the caller says that they are on the nodes that serve.
 #[allow(clippy::print_stdout, reason = "the verb's output")]
-pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let config = NodeConfig::load(&args.config)?;
+pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
+    let config = NodeConfig::load(&args.config.config)?;
     let loaded = FileStore::open(&config.store).read(None, environment).map_err(Invalid)?;
+    let plugins = &config.plugins.folder;
+    if !loaded.set.plugins.is_empty() && !plugins.is_dir() {
+        println!("warning: the plugins folder {} is missing", plugins.display());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let prepared = runtime.block_on(async {
         let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
         host.refresh_all().await;
-        let prepared = host.prepare(&loaded.set, &Prepared::default()).await;
+        let missing = if args.allow_missing_modules { Vec::new() } else { host.missing_modules(&loaded.set) };
+        let prepared = match host.prepare(&loaded.set, &Prepared::default()).await {
+            Ok(prepared) if missing.is_empty() => Ok(prepared),
+            Ok(_) => Err(missing),
+            Err(problems) => Err(missing.into_iter().chain(problems).collect()),
+        };
         Ok::<_, anyhow::Error>(prepared.map_err(|problems| Invalid(settings_report(&loaded.document, &problems))))
     })??;
     for (name, plugin) in &prepared.plugins {

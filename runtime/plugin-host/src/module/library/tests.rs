@@ -133,6 +133,23 @@ async fn a_build_that_could_not_be_tried_stays_a_candidate_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_module_that_never_worked_is_forgotten_with_its_file() {
+    let bench = Bench::new();
+    let ghost = Name::parse("limts").unwrap();
+    bench.library.look_at(&ghost, None);
+    bench.library.loaded(&ghost, None, Err("is not WebAssembly".into()));
+    let first = bench.load(1);
+    bench.accept(&first);
+    assert!(!bench.library.is_missing(&ghost), "it is there, though broken");
+
+    bench.library.note_removed(|_| false);
+    let known: Vec<_> = bench.library.report().into_iter().map(|module| (module.name, module.state)).collect();
+    assert_eq!(known, [("limits".to_owned(), ModuleState::Removed)]);
+    assert!(bench.library.is_missing(&ghost) && !bench.library.is_missing(&bench.name));
+    assert_eq!(bench.library.not_found(&ghost).hint.as_deref(), Some("did you mean `limits`?"));
+}
+
+#[tokio::test]
 async fn what_became_of_older_bytes_is_nobodys_business() {
     let bench = Bench::new();
     let first = bench.load(1);

@@ -1,8 +1,8 @@
-//! Keeps web pages away from the admin API.
+//! Keeps web pages away from the admin API and the status listener.
 //!
-//! A page in a browser on this machine can send requests to a loopback listener. Two things tell them
-//! apart: the Host names the page's own site where that site made its name point here (DNS
-//! rebinding), and the Origin names the page.
+//! A page in a browser on this machine can send requests to a loopback listener. Three things tell
+//! them apart: the Host names the page's own site where that site made its name point here (DNS
+//! rebinding), the Origin names the page, and Sec-Fetch-Site says whether it is of another site.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -12,19 +12,34 @@ use tollgate_model::decode::{Authority, parse_authority};
 
 use crate::refusal::Refusal;
 
-pub(super) struct Guard {
+pub(crate) struct Guard {
     address: IpAddr,
     /// Further names, in lower case.
     hosts: Vec<String>,
 }
 
 impl Guard {
-    pub(super) fn new(bound: SocketAddr, hosts: Vec<String>) -> Guard {
+    pub(crate) fn new(bound: SocketAddr, hosts: Vec<String>) -> Guard {
         let hosts = hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect();
         Guard { address: bound.ip(), hosts }
     }
 
-    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// For a listener that only reads, and that probes ask by whatever address they were given. No page
+    /// can make an address its own name; a request without a Host is of no browser.
+    pub(crate) fn check_name(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        let is_allowed = |host: &Authority| self.is_own(host) || host.host.parse::<IpAddr>().is_ok();
+        let nameless = !headers.contains_key(HOST) && uri.authority().is_none();
+        let foreign = !nameless && !requested_host(uri, headers).as_ref().is_some_and(is_allowed);
+        match self.address.to_canonical().is_loopback() && foreign {
+            true => Err(Refusal::ForeignHost),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        if headers.get_all(SEC_FETCH_SITE).iter().any(|site| site == "cross-site") {
+            return Err(Refusal::ForeignOrigin);
+        }
         let host = requested_host(uri, headers);
         if self.address.to_canonical().is_loopback() && !host.as_ref().is_some_and(|host| self.is_own(host)) {
             return Err(Refusal::ForeignHost);
@@ -44,6 +59,9 @@ impl Guard {
         }
     }
 }
+
+/// Told by browsers, also where there is no Origin: of images and scripts that a page wants.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// What the client calls this listener. `None` if it does not say it clearly: without a Host, with
 /// several, or with another one in the request's target.
@@ -100,6 +118,15 @@ mod tests {
         assert!(matches!(check("127.0.0.1", &[]), Err(Refusal::ForeignHost)));
         let two = [("host", "localhost"), ("host", "localhost")];
         assert!(matches!(check("127.0.0.1", &two), Err(Refusal::ForeignHost)));
+    }
+
+    #[test]
+    fn what_a_browser_calls_cross_site_is_refused_without_an_origin_too() {
+        let sent = |site| [("host", "localhost:8001"), ("sec-fetch-site", site)];
+        assert!(matches!(check("127.0.0.1", &sent("cross-site")), Err(Refusal::ForeignOrigin)));
+        for site in ["none", "same-origin"] {
+            assert!(check("127.0.0.1", &sent(site)).is_ok(), "{site}");
+        }
     }
 
     #[test]

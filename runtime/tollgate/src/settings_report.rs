@@ -1,0 +1,38 @@
+//! What modules say of their settings, shown in the file.
+
+use tollgate_model::decode::Place;
+use tollgate_model::{Problem, Problems};
+use tollgate_plugin_host::{Prepared, SettingsProblem};
+use tollgate_store::{ConfigReport, Document};
+
+/// Settings that a module refused, where they stand in the file.
+pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> ConfigReport {
+    let located = problems.iter().map(|problem| {
+        let message = format!("plugin `{}`: {}", problem.plugin, problem.message);
+        let located = located(document, "plugins", problem.plugin.as_str(), &problem.path, message);
+        Problem { hint: problem.hint.clone(), part: problem.part, ..located }
+    });
+    document.report(&Problems(located.collect()))
+}
+
+/// Writes down why plugins are degraded by what their modules refused.
+pub fn tell_refused(document: &Document, prepared: &Prepared) {
+    if !prepared.problems.is_empty() {
+        let report = settings_report(document, &prepared.problems).render_plain();
+        tracing::error!("modules refuse their settings, their routes can't be served\n{report}");
+    }
+}
+
+/// A problem of one entity of a list, at `path` below its table.
+fn located(document: &Document, list: &str, name: &str, path: &str, message: String) -> Problem {
+    let entries = document.tree().get(list).and_then(|entries| entries.as_array());
+    let named = |entry: &serde_json::Value| entry.get("name").and_then(|entry| entry.as_str()) == Some(name);
+    let mut problem = Problem::new(&Place::Root, message);
+    if let Some(index) = entries.and_then(|entries| entries.iter().position(named)) {
+        problem.path = match path {
+            "" => format!("{list}[{index}]"),
+            path => format!("{list}[{index}].{path}"),
+        };
+    }
+    problem
+}
