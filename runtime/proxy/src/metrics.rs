@@ -21,6 +21,7 @@ pub struct WorkerMetrics {
     pub(crate) connections_open: Counter,
     pub(crate) upstream_connections: Counter,
     pub(crate) log_records_dropped: Counter,
+    pub(crate) heartbeats: Counter,
 }
 
 /// All workers together.
@@ -107,6 +108,11 @@ impl WorkerMetrics {
         for (counter, (_, count)) in self.plugin_faults.iter().zip(faults) {
             counter.set(count);
         }
+    }
+
+    /// Grows once a second, as long as the worker's thread moves.
+    pub fn heartbeats(&self) -> u64 {
+        self.heartbeats.get()
     }
 
     /// Sums up all workers.

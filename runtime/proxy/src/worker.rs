@@ -267,6 +267,7 @@ impl Shared {
         self.metrics.upstream_connections.set(self.pool.open());
         self.metrics.set_plugin_faults(self.plugins.faults());
         self.metrics.log_records_dropped.set(self.plugins.dropped_records());
+        self.metrics.heartbeats.add(1);
     }
 }
 

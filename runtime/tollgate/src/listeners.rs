@@ -1,63 +1,122 @@
 //! Opens what the node listens on. Listeners are opened here and handed to who serves them, so that
-//! descriptors that are already open (of a predecessor, of a service manager) can take their place.
+//! sockets that are already open (of a predecessor, of a service manager) can take their place.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::Context;
-use socket2::{Domain, Protocol, Socket, Type};
+use serde::Serialize;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::config::NodeConfig;
+use crate::inherited::{ADMIN, Inherited, PROXY, STATUS};
 
 /// Everything listened on.
 pub struct Listeners {
-    /// For each worker, one listener for each address: the kernel spreads connections among them.
+    /// For each worker its listeners: the kernel spreads connections among them.
     pub proxy: Vec<Vec<TcpListener>>,
     pub admin: TcpListener,
     pub status: TcpListener,
     proxy_addresses: Vec<SocketAddr>,
 }
 
+/// Where the node listens, ports chosen by the system included.
+#[derive(Serialize)]
+pub struct Addresses {
+    pub proxy: Vec<SocketAddr>,
+    admin: SocketAddr,
+    status: SocketAddr,
+}
+
+/// The node's listening sockets a second time, for a successor. As long as this is held they stay
+/// open, whether anybody accepts from them or not.
+pub struct Estate(Vec<(&'static str, OwnedFd)>);
+
 impl Listeners {
-    pub fn open(config: &NodeConfig) -> anyhow::Result<Listeners> {
+    /// Sockets that are there already come first; what is missing is opened.
+    ///
+    /// # Errors
+    /// An address can't be listened on.
+    pub fn open(config: &NodeConfig, inherited: &mut Inherited) -> anyhow::Result<Listeners> {
         let mut proxy: Vec<Vec<TcpListener>> = (0..config.workers).map(|_| Vec::new()).collect();
         let mut proxy_addresses = Vec::new();
         for &wanted in &config.proxy_addresses {
-            // SO_REUSEPORT would let a second gateway start on the same port and take half of the
-            // traffic: a plain bind fails if anybody is there.
-            let mut address = wanted;
-            drop(bind(wanted, false).with_context(|| busy("proxy.listen", wanted))?);
-            for worker in &mut proxy {
-                let listener = bind(address, true).with_context(|| busy("proxy.listen", wanted))?;
-                // Port 0: the first listener's port is everyone's.
-                address = listener.local_addr()?;
-                worker.push(listener);
+            let sockets = match inherited.take(PROXY, wanted) {
+                none if none.is_empty() => fresh(wanted, config.workers),
+                some => filled_up(some, config.workers),
+            };
+            let sockets = sockets.with_context(|| busy("proxy.listen", wanted))?;
+            proxy_addresses.push(sockets[0].local_addr()?);
+            // More sockets than workers: a socket that nobody accepts from would lose what it queued.
+            for (index, socket) in sockets.into_iter().enumerate() {
+                proxy[index % config.workers].push(socket);
             }
-            proxy_addresses.push(address);
         }
-        let admin = bind(config.admin_address, false).with_context(|| busy("admin.listen", config.admin_address))?;
-        let status =
-            bind(config.status_address, false).with_context(|| busy("status.listen", config.status_address))?;
+        let mut single = |name: &str, address: SocketAddr| {
+            let there = inherited.take(name, address).into_iter().next();
+            there.map_or_else(|| bind(address, false), Ok).with_context(|| busy(&format!("{name}.listen"), address))
+        };
+        let admin = single(ADMIN, config.admin_address)?;
+        let status = single(STATUS, config.status_address)?;
         Ok(Listeners { proxy, admin, status, proxy_addresses })
     }
 
-    /// Writes where the node listens, whole or not at all.
-    pub fn announce(&self, file: &Path) -> anyhow::Result<()> {
-        let addresses = serde_json::json!({
-            "proxy": self.proxy_addresses,
-            "admin": self.admin.local_addr()?,
-            "status": self.status.local_addr()?,
-        });
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        let (admin, status) = (self.admin.local_addr()?, self.status.local_addr()?);
+        Ok(Addresses { proxy: self.proxy_addresses.clone(), admin, status })
+    }
+
+    /// What a successor will need.
+    pub fn estate(&self) -> io::Result<Estate> {
+        let proxy = self.proxy.iter().flatten().map(|listener| (PROXY, listener));
+        let all = proxy.chain([(ADMIN, &self.admin), (STATUS, &self.status)]);
+        all.map(|(name, listener)| Ok((name, listener.try_clone()?.into()))).collect::<io::Result<_>>().map(Estate)
+    }
+}
+
+impl Addresses {
+    /// Writes where the node listens to the file, if there is one, whole or not at all.
+    pub fn announce(&self, file: Option<&Path>) -> anyhow::Result<()> {
+        let Some(file) = file else { return Ok(()) };
+        let addresses = serde_json::to_vec(self)?;
         let partial = file.with_extension("partial");
-        std::fs::write(&partial, addresses.to_string())
+        std::fs::write(&partial, addresses)
             .and_then(|()| std::fs::rename(&partial, file))
             .with_context(|| format!("the addresses file {} can't be written", file.display()))
     }
+}
 
-    pub fn proxy_addresses(&self) -> &[SocketAddr] {
-        &self.proxy_addresses
+impl Estate {
+    /// Copies of all sockets with their names.
+    pub fn copies(&self) -> io::Result<Vec<(&'static str, OwnedFd)>> {
+        self.0.iter().map(|(name, socket)| Ok((*name, socket.try_clone()?))).collect()
     }
+}
+
+/// New sockets, one for each worker.
+fn fresh(wanted: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
+    // SO_REUSEPORT would let a second gateway start on the same port and take half of the traffic: a
+    // plain bind fails if anybody is there.
+    drop(bind(wanted, false)?);
+    let first = bind(wanted, true)?;
+    filled_up(vec![first], workers)
+}
+
+/// At least one socket for each worker. A socket that can't share its port (a service manager's
+/// without `ReusePort=yes`) is shared itself.
+fn filled_up(mut sockets: Vec<TcpListener>, workers: usize) -> io::Result<Vec<TcpListener>> {
+    // Port 0 was wanted: the first listener's port is everyone's.
+    let address = sockets[0].local_addr()?;
+    let can_share_port = SockRef::from(&sockets[0]).reuse_port()?;
+    for index in sockets.len()..workers {
+        sockets.push(match can_share_port {
+            true => bind(address, true)?,
+            false => sockets[index % sockets.len()].try_clone()?,
+        });
+    }
+    Ok(sockets)
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

@@ -4,10 +4,14 @@
 mod cli;
 mod cmd;
 mod config;
+mod inherited;
 mod listeners;
 mod node;
 mod reconciler;
+mod service_manager;
+mod signals;
 mod state;
+mod upgrade;
 mod view;
 
 use std::process::ExitCode;
