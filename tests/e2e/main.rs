@@ -3,6 +3,7 @@
 mod configs;
 mod modules;
 
+mod activation;
 mod chains;
 mod config;
 mod drain;
@@ -10,11 +11,14 @@ mod errors;
 mod harness;
 mod headers;
 mod hostile;
+mod overload;
 mod quickstart;
 mod reload;
 mod routing;
+mod slow_clients;
 mod status;
 mod streaming;
 mod swaps_under_load;
 mod throttling;
+mod upgrade;
 mod waiting;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::program::Ran;
 use crate::{Call, Memory, Process, Reply, eventually, get, modules};
 
 /// A gateway in a process and a folder of its own; both go with it. When the test fails, its log is
@@ -27,7 +28,13 @@ pub struct Gateway {
 impl Gateway {
     /// The folder holds `tollgate.toml` and what that names.
     pub(crate) async fn start(folder: TempDir) -> Gateway {
-        let mut process = spawn(folder.path());
+        let command = run_command(folder.path());
+        Gateway::start_by(folder, command).await
+    }
+
+    /// Starts it by this command, which is or becomes `tollgate run`.
+    pub(crate) async fn start_by(folder: TempDir, command: Command) -> Gateway {
+        let mut process = Process::start(command, folder.path().join(LOG));
         let [proxy, admin, status] = reached(&mut process, folder.path()).await;
         Gateway { process, folder, proxy, admin, status }
     }
@@ -38,6 +45,25 @@ impl Gateway {
         fs::remove_file(self.path(ADDRESSES)).expect("it was written at the start");
         self.process = spawn(self.folder.path());
         [self.proxy, self.admin, self.status] = reached(&mut self.process, self.folder.path()).await;
+    }
+
+    /// `tollgate upgrade`, with more arguments; waits for its end.
+    pub async fn try_upgrade(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(modules::gateway_binary());
+        command.arg("upgrade").arg("-c").arg(self.path("tollgate.toml")).args(arguments).env("NO_COLOR", "1");
+        tokio::task::spawn_blocking(|| Ran::of(command)).await.expect("running a program does not panic")
+    }
+
+    /// `tollgate upgrade`, which has to succeed. Returns the process that was replaced.
+    pub async fn upgrade(&mut self) -> Process {
+        Process::adopt_orphans();
+        let ran = self.try_upgrade(&[]).await;
+        let id = ran.stdout.split(' ').find_map(|word| word.parse().ok());
+        let id = id.unwrap_or_else(|| panic!("no process id: {ran:?}\n{}", self.log()));
+        let successor = Process::adopt(id, self.process.log_path());
+        let before = std::mem::replace(&mut self.process, successor);
+        [self.proxy, self.admin, self.status] = reached(&mut self.process, self.folder.path()).await;
+        before
     }
 
     /// Sends to the proxy, on a new connection.
@@ -139,11 +165,16 @@ impl Drop for Gateway {
 }
 
 fn spawn(folder: &Path) -> Process {
+    Process::start(run_command(folder), folder.join(LOG))
+}
+
+/// `tollgate run` on this folder.
+pub(crate) fn run_command(folder: &Path) -> Command {
     let mut command = Command::new(modules::gateway_binary());
     command.arg("run").arg("-c").arg(folder.join("tollgate.toml"));
     command.arg("--addresses-file").arg(folder.join(ADDRESSES));
     command.env("NO_COLOR", "1").env_remove("TOLLGATE_LOG");
-    Process::start(command, folder.join("gateway.log"))
+    command
 }
 
 /// Waits until it listens and is ready: its proxy, admin and status addresses.
@@ -188,6 +219,7 @@ fn address(addresses: &Value, listener: &str) -> SocketAddr {
 }
 
 const ADDRESSES: &str = "addresses.json";
+const LOG: &str = "gateway.log";
 /// For what has no limit of its own, on a machine that is busy compiling.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHOWN_LINES: usize = 60;

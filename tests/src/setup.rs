@@ -17,6 +17,7 @@ pub struct Setup {
     workers: usize,
     proxy: String,
     node: String,
+    listen: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -24,7 +25,14 @@ impl Setup {
     pub fn new(gateway: impl Into<String>) -> Setup {
         let folder = tempfile::Builder::new().prefix("tollgate-e2e-").tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("plugins")).expect("an empty folder takes another");
-        Setup { folder, gateway: gateway.into(), workers: 2, proxy: String::new(), node: String::new() }
+        Setup {
+            folder,
+            gateway: gateway.into(),
+            workers: 2,
+            proxy: String::new(),
+            node: String::new(),
+            listen: Vec::new(),
+        }
     }
 
     pub fn workers(mut self, workers: usize) -> Setup {
@@ -73,6 +81,25 @@ impl Setup {
         Gateway::start(self.folder).await
     }
 
+    /// Starts it by the command that `prepare` makes of `tollgate run …`, and waits until it is ready.
+    pub async fn start_by(self, prepare: impl FnOnce(Command) -> Command) -> Gateway {
+        self.write();
+        let command = prepare(crate::gateway::run_command(self.folder.path()));
+        Gateway::start_by(self.folder, command).await
+    }
+
+    /// Runs `tollgate run` by the command that `prepare` makes of it, which is to end by itself.
+    pub fn run(self, prepare: impl FnOnce(Command) -> Command) -> Ran {
+        self.write();
+        Ran::of(prepare(crate::gateway::run_command(self.folder.path())))
+    }
+
+    /// Other addresses than ports that the system chooses, of this listener (`proxy`, `admin`, `status`).
+    pub fn listen(mut self, listener: &'static str, address: impl ToString) -> Setup {
+        self.listen.push((listener, address.to_string()));
+        self
+    }
+
     /// Runs `tollgate validate` on it.
     pub fn validate(self) -> Ran {
         self.write();
@@ -85,16 +112,21 @@ impl Setup {
 
     fn write(&self) {
         let Setup { workers, proxy, node, .. } = self;
+        let listen = |listener: &str| {
+            let stated = self.listen.iter().find(|(name, _)| *name == listener);
+            stated.map_or("127.0.0.1:0", |(_, address)| address.as_str())
+        };
+        let [at_proxy, at_admin, at_status] = ["proxy", "admin", "status"].map(listen);
         let text = format!(
             r#"[proxy]
-listen = "127.0.0.1:0"
+listen = "{at_proxy}"
 workers = {workers}
 {proxy}
 [admin]
-listen = "127.0.0.1:0"
+listen = "{at_admin}"
 
 [status]
-listen = "127.0.0.1:0"
+listen = "{at_status}"
 
 [store]
 url = "file:gateway.toml"

@@ -18,16 +18,25 @@ pub struct ProxyConfig {
     pub target_size: usize,
     /// Bytes of a request's body; `None` is no limit.
     pub body_size: Option<u64>,
-    /// Until a request's head is complete, from the connection's start or the end of the response before.
+    /// How long a client may be silent: until the first byte of a request, from the connection's start
+    /// or the end of the response before, and within a body; and how long it may take nothing of a response.
     pub idle: Duration,
+    /// From the first byte of a request's head to its last.
+    pub head: Duration,
     /// Idle connections kept to one target, per worker.
     pub upstream_idle_connections: usize,
     /// How long they are kept.
     pub upstream_idle: Duration,
     /// How long a worker waits for its connections once it drains.
     pub drain: Duration,
-    /// Client connections of one worker.
-    pub connections: usize,
+    /// Client connections of all workers together, upgraded ones included; more wait to be accepted.
+    /// `None` is no limit.
+    pub connections: Option<usize>,
+    /// Client connections of one address (IPv6: of one /64), trusted proxies apart; more are closed.
+    /// `None` is no limit.
+    pub connections_per_address: Option<usize>,
+    /// Descriptors from this number on are left to others than clients.
+    pub descriptor_ceiling: usize,
 }
 
 /// Why a [`ProxyConfig`] can't be used.
@@ -48,7 +57,10 @@ impl Default for ProxyConfig {
             upstream_idle_connections: 256,
             upstream_idle: Duration::from_secs(60),
             drain: Duration::from_secs(30),
-            connections: 16_384,
+            head: Duration::from_secs(15),
+            connections: None,
+            connections_per_address: None,
+            descriptor_ceiling: usize::MAX,
         }
     }
 }
@@ -60,7 +72,11 @@ impl ProxyConfig {
         if self.head_size < 8 << 10 {
             return Err(InvalidProxy("head_size is at least 8KiB"));
         }
-        if self.header_count == 0 || self.target_size == 0 || self.connections == 0 {
+        if self.header_count == 0
+            || self.target_size == 0
+            || self.connections == Some(0)
+            || self.connections_per_address == Some(0)
+        {
             return Err(InvalidProxy("limits of 0 would refuse everything"));
         }
         Ok(())

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
+use crate::admission::Ticket;
+use crate::head::HeadTimer;
 use crate::intake::Ends;
 use crate::service;
 use crate::stall::StallGuard;
 use crate::worker::Shared;
 
 /// Serves requests until the client closes, stays silent too long, or the worker drains.
-pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAddr, ticket: Ticket) {
     tune(&stream);
     let Ok(local) = stream.local_addr() else { return };
     let ends = Rc::new(Ends::new(peer, local, worker.config.trusts(peer.ip().to_canonical())));
@@ -26,9 +28,10 @@ pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAdd
         let (worker, ends) = (Rc::clone(&served), Rc::clone(&ends));
         async move { Ok::<_, std::convert::Infallible>(service::handle(worker, ends, request).await) }
     });
-    let io = StallGuard::new(TokioIo::new(stream), worker.config.idle);
+    let head = HeadTimer::new(worker.config.head);
+    let io = StallGuard::new(TokioIo::new(stream), worker.config.idle, head.clone(), ticket);
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(head)
         .header_read_timeout(worker.config.idle)
         // Beyond these hyper answers by itself, without a word; up to them we can say what is wrong.
         .max_buf_size(worker.config.head_size.saturating_mul(2))

@@ -12,6 +12,8 @@
 //! - Whatever goes wrong, `respond` alone turns it into a response.
 //! - A body that broke off upstream never ends cleanly towards the client.
 
+mod accept;
+mod admission;
 mod body;
 mod buffered;
 mod config;
@@ -22,6 +24,7 @@ mod error;
 mod fields;
 mod finish;
 mod forward;
+mod head;
 mod intake;
 mod metrics;
 mod normal_form;

@@ -21,6 +21,14 @@ pub struct WorkerMetrics {
     pub(crate) connections_open: Counter,
     pub(crate) upstream_connections: Counter,
     pub(crate) log_records_dropped: Counter,
+    /// Connections that were closed: their address had as many as it may.
+    pub(crate) refused_by_address: Counter,
+    /// Connections that had to wait for others to end.
+    pub(crate) held_back: Counter,
+    /// Times that accepting failed for want of descriptors or memory.
+    pub(crate) accepts_failed: Counter,
+    /// Connections given to a worker with fewer.
+    pub(crate) handed_over: Counter,
     pub(crate) heartbeats: Counter,
 }
 
@@ -34,6 +42,11 @@ pub struct Totals {
     pub upstream_duration: Histogram,
     pub connections: u64,
     pub connections_open: u64,
+    /// Of those, each worker's.
+    pub connections_by_worker: Vec<u64>,
+    /// How often a limit of connections was met, by limit.
+    pub connections_limited: [(&'static str, u64); 3],
+    pub connections_handed_over: u64,
     pub upstream_connections: u64,
     pub log_records_dropped: u64,
 }
@@ -121,6 +134,13 @@ impl WorkerMetrics {
         let mut totals = Totals {
             connections: sum(|worker| &worker.connections),
             connections_open: sum(|worker| &worker.connections_open),
+            connections_by_worker: workers.iter().map(|worker| worker.connections_open.get()).collect(),
+            connections_limited: [
+                ("node", sum(|worker| &worker.held_back)),
+                ("address", sum(|worker| &worker.refused_by_address)),
+                ("descriptors", sum(|worker| &worker.accepts_failed)),
+            ],
+            connections_handed_over: sum(|worker| &worker.handed_over),
             upstream_connections: sum(|worker| &worker.upstream_connections),
             log_records_dropped: sum(|worker| &worker.log_records_dropped),
             ..Totals::default()

@@ -4,6 +4,7 @@
 mod cli;
 mod cmd;
 mod config;
+mod descriptors;
 mod inherited;
 mod listeners;
 mod node;

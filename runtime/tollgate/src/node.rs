@@ -15,6 +15,7 @@ use tollgate_store::FileStore;
 
 use crate::cmd::Invalid;
 use crate::config::NodeConfig;
+use crate::descriptors;
 use crate::inherited::Inherited;
 use crate::listeners::Listeners;
 use crate::reconciler::Reconciler;
@@ -57,6 +58,7 @@ pub fn run(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
 async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
     let Beginning { addresses_file, mut inherited, predecessor, launch } = beginning;
     let mut signals = Signals::listen()?;
+    let limit = descriptors::raise();
     let listeners = Listeners::open(&config, &mut inherited)?;
     match predecessor {
         // It drains them.
@@ -92,14 +94,8 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let mut reconciler = Reconciler::new(store, Arc::clone(&host), Builder::new(Pepper::random()), Arc::clone(&state));
     let first = reconciler.first().await.map_err(Invalid)?;
-    let proxy = Arc::new(config.proxy.clone());
-    let mut workers = Vec::new();
-    for (index, listeners) in listeners.proxy.into_iter().enumerate() {
-        let worker =
-            tollgate_proxy::spawn(index, listeners, Arc::clone(&proxy), Arc::clone(&host), Arc::clone(&first))?;
-        workers.push(worker);
-    }
-    drop(first);
+    let proxy = Arc::new(descriptors::bounded(&config.proxy, limit));
+    let workers = tollgate_proxy::spawn(listeners.proxy, proxy, Arc::clone(&host), first)?;
     let metrics: Vec<_> = workers.iter().map(|worker| Arc::clone(worker.metrics())).collect();
     state.has_workers(metrics.clone());
     state.enter(Phase::Serving);

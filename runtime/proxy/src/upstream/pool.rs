@@ -80,6 +80,11 @@ impl ConnectionPool {
             !idle.connections.is_empty()
         });
     }
+
+    /// Closes all that are idle, to free their descriptors.
+    pub(crate) fn close_idle(&self) {
+        self.idle.borrow_mut().clear();
+    }
 }
 
 impl PooledConnection {

@@ -40,7 +40,10 @@ impl Decode for ProxyTable {
             target_size: fields.optional("target_size", size(defaults.target_size)).0 as usize,
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
-            connections: fields.optional("connections", defaults.connections as u64) as usize,
+            head: fields.optional("head_timeout", PositiveTime(defaults.head)).0,
+            connections: fields.maybe::<u64>("connections").map(|most| most as usize),
+            connections_per_address: fields.maybe::<u64>("connections_per_address").map(|most| most as usize),
+            descriptor_ceiling: defaults.descriptor_ceiling,
             upstream_idle_connections: fields
                 .optional("upstream_idle_connections", defaults.upstream_idle_connections as u64)
                 as usize,
