@@ -26,7 +26,9 @@ pub(crate) async fn serve(worker: Rc<Shared>, stream: TcpStream, peer: SocketAdd
     let served = Rc::clone(&worker);
     let requests = service_fn(move |request| {
         let (worker, ends) = (Rc::clone(&served), Rc::clone(&ends));
-        async move { Ok::<_, std::convert::Infallible>(service::handle(worker, ends, request).await) }
+        // Boxed: hyper keeps room for this future as long as the connection lives, and an idle connection has no
+        // use for the many KiB of a request's story.
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(service::handle(worker, ends, request).await) })
     });
     let head = HeadTimer::new(worker.config.head);
     let io = StallGuard::new(TokioIo::new(stream), worker.config.idle, head.clone(), ticket);
