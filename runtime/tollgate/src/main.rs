@@ -9,9 +9,9 @@ mod inherited;
 mod listeners;
 mod node;
 mod reconciler;
-mod service_manager;
 mod signals;
 mod state;
+mod supervisor;
 mod upgrade;
 mod view;
 

@@ -19,9 +19,9 @@ use crate::descriptors;
 use crate::inherited::Inherited;
 use crate::listeners::Listeners;
 use crate::reconciler::Reconciler;
-use crate::service_manager as manager;
 use crate::signals::Signals;
 use crate::state::{NodeState, Phase};
+use crate::supervisor;
 use crate::upgrade::{Door, Launch, Predecessor, Upgrades};
 use crate::view::View;
 
@@ -115,7 +115,7 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
         end = tokio::select! {
             () = reconciler.follow(watch, &workers) => End::Stopped,
             () = sweep(&limiter) => End::Stopped,
-            () = manager::watchdog(metrics) => End::Stopped,
+            () = supervisor::watchdog(metrics) => End::Stopped,
             id = upgrades.replaced() => {
                 tracing::info!(id, "replaced");
                 End::Replaced
@@ -142,12 +142,12 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 async fn settled(config: &NodeConfig, predecessor: Option<&Predecessor>) -> bool {
     let status = format!("serving on {:?}", config.proxy_addresses);
     let Some(predecessor) = predecessor else {
-        manager::ready(&status);
+        supervisor::ready(&status);
         return true;
     };
     match predecessor.hand_over().await {
         Ok(()) => {
-            manager::status(&status);
+            supervisor::status(&status);
             true
         }
         Err(error) => {
@@ -173,7 +173,7 @@ async fn drain(config: &NodeConfig, state: &NodeState, workers: Vec<WorkerHandle
     };
     tracing::info!(?delay, timeout = ?config.proxy.drain, "draining");
     if end == End::Stopped {
-        manager::stopping("draining");
+        supervisor::stopping("draining");
     }
     let ended = async {
         tokio::time::sleep(delay).await;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use super::successor::Launch;
 use super::{Answer, Door, Request};
 use crate::listeners::Estate;
-use crate::service_manager as manager;
+use crate::supervisor;
 
 /// Replaces this process when asked to.
 pub struct Upgrades<'a> {
@@ -48,10 +48,10 @@ impl Upgrades<'_> {
 
     async fn attempt(&self, request: &Request) -> anyhow::Result<u32> {
         tracing::info!(binary = %request.binary.display(), timeout = ?request.timeout, "upgrade begins");
-        manager::reloading(&format!("starting {}", request.binary.display()));
+        supervisor::reloading(&format!("starting {}", request.binary.display()));
         let outcome = self.succeeded(&request.binary, request.timeout).await;
         if outcome.is_err() {
-            manager::takes_over(std::process::id(), "serving; the last upgrade failed, see the log");
+            supervisor::takes_over(std::process::id(), "serving; the last upgrade failed, see the log");
         }
         outcome
     }
@@ -61,7 +61,7 @@ impl Upgrades<'_> {
         successor.ready(timeout).await?;
         let id = successor.id();
         // By us, before it is asked to act as the main process: until then the manager believes no other.
-        manager::takes_over(id, "serving");
+        supervisor::takes_over(id, "serving");
         successor.give().await?;
         Ok(id)
     }
