@@ -14,14 +14,14 @@ use crate::configs::plain;
 
 const SOON: Duration = Duration::from_secs(30);
 
-fn listener() -> (TcpListener, SocketAddr) {
+pub fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a listener has an address");
     (listener, address)
 }
 
 /// Passes these on, from descriptor 3 on.
-fn passing(mut command: Command, sockets: Vec<(&str, TcpListener)>) -> Command {
+pub fn passing(mut command: Command, sockets: Vec<(&str, TcpListener)>) -> Command {
     let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
     command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":")).env_remove("LISTEN_PID");
     let mappings = sockets.into_iter().zip(3..);

@@ -1,10 +1,10 @@
 //! What is wrong with a configuration is said all at once, before anything changes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollgate_tests::{Connection, Origin, Setup, eventually, get};
 
-use crate::configs::plain;
+use crate::configs::{KEYED, chained, plain};
 
 const WRONG: &str = r#"
 [[services]]
@@ -88,12 +88,11 @@ async fn validate_checks_the_settings_of_plugins() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_asks_for_tls_is_refused_not_spoken_to_in_clear() {
+async fn an_upstream_that_asks_for_tls_is_not_spoken_to_in_clear() {
     let origin = Origin::start();
-    let ran = Setup::new(plain(&origin).replace("http://", "https://")).validate();
-    assert_ne!(ran.code, 0, "{ran:?}");
-    let said = format!("{}{}", ran.stdout, ran.stderr);
-    assert!(said.contains("TLS to upstreams is not supported yet; use http"), "{said}");
+    let gateway = Setup::new(plain(&origin).replace("http://", "https://")).start().await;
+    assert_eq!(gateway.get("/").await.status, 502);
+    assert_eq!(origin.requests(), 0);
 }
 
 #[tokio::test]
@@ -145,6 +144,41 @@ async fn a_gateway_does_not_start_on_a_wrong_configuration() {
     let ran = tollgate_tests::validate(&file);
     assert_ne!(ran.code, 0);
     assert!(format!("{}{}", ran.stdout, ran.stderr).contains("missing.toml"), "{ran:?}");
+}
+
+/// A beginning of the file is valid and has no authentication yet.
+#[tokio::test]
+async fn half_of_a_file_is_never_served() {
+    use std::io::Write;
+    use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let origin = Origin::start();
+    let whole = format!("{KEYED}{}", chained(&origin, &["key-auth"]));
+    let gateway = Setup::new(&whole).plugins(&["key-auth"]).start().await;
+    assert_eq!(gateway.get("/").await.status, 401);
+    let (open, protection) = whole.split_once("chain =").expect("the route has a chain");
+    let mut file = std::fs::File::create(gateway.path("gateway.toml")).expect("our folder");
+    write!(file, "#{open}").expect("our file");
+    // A writer that is never quiet for long.
+    let (busy, done) = (file.try_clone().expect("our file"), Arc::new(AtomicBool::new(false)));
+    let stop = Arc::clone(&done);
+    let writer = std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            busy.write_all_at(b"#", 0).expect("our file");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    });
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(700) {
+        assert_eq!(gateway.get("/").await.status, 401, "a route without its chain is served");
+    }
+    done.store(true, Ordering::Relaxed);
+    writer.join().expect("it only writes");
+    write!(file, "chain ={}", protection.replace("[\"key-auth\"]", "[]")).expect("our file");
+    drop(file);
+    gateway.answers("/", "the whole file is served", |reply| reply.status == 200).await;
 }
 
 /// The way Kubernetes mounts a ConfigMap: `gateway.toml` → `..data/gateway.toml`, `..data` → a folder.

@@ -25,6 +25,23 @@ chain = {chain:?}
     )
 }
 
+/// A service and a route to it, `/<name>`, both of this name; `lines` stand in the service's table.
+pub fn service(name: &str, url: &str, lines: &str) -> String {
+    format!(
+        r#"
+[[services]]
+name = "{name}"
+url = "{url}"
+{lines}
+
+[[routes]]
+name = "{name}"
+service = "{name}"
+paths = ["/{name}"]
+"#
+    )
+}
+
 /// A consumer `demo` with the key `demo-key`, and the plugin that asks for it.
 pub const KEYED: &str = r#"
 [[consumers]]

@@ -33,6 +33,34 @@ async fn accepted_requests_are_finished() {
     assert!(!idle.alive().await);
 }
 
+/// A request that is on its way when the drain begins is answered; the answer says that it was the last one.
+#[tokio::test]
+async fn busy_connections_lose_no_request() {
+    let origin = Origin::start();
+    let mut gateway = Setup::new(plain(&origin)).start().await;
+    let proxy = gateway.proxy;
+    let clients: Vec<_> = (0..32)
+        .map(|_| {
+            tokio::spawn(async move {
+                let mut kept = Connection::open(proxy).await?;
+                for sent in 1.. {
+                    let reply = kept.send(get("/")).await.map_err(|error| format!("request {sent}: {error}"))?;
+                    if reply.header("connection") == "close" {
+                        break;
+                    }
+                }
+                Ok::<(), String>(())
+            })
+        })
+        .collect();
+    until(Duration::from_secs(20), "traffic flows", async || origin.requests() > 500).await;
+    gateway.process().signal(Signal::TERM);
+    for client in join_all(clients).await {
+        client.expect("no panic").expect("every request is answered");
+    }
+    assert!(gateway.process().ended(Duration::from_secs(20)).await.success());
+}
+
 /// So that balancers that look at it send nothing more before anything is turned away.
 #[tokio::test]
 async fn ready_turns_503_before_accepting_stops() {

@@ -122,6 +122,27 @@ async fn only_listed_proxies_are_believed() {
     assert_eq!(seen.header("x-forwarded-port"), "443");
 }
 
+/// HTTP/1.0 needs no Host: then nobody says which one the client asked for.
+#[tokio::test]
+async fn a_client_without_a_host_can_not_claim_one() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let text = Raw::exchange(gateway.proxy, "GET / HTTP/1.0\r\nX-Forwarded-Host: evil.example\r\n\r\n").await;
+    assert!(text.starts_with("HTTP/1.") && text.contains(" 200 "), "{text}");
+    assert!(!origin.seen()[0].has("x-forwarded-host"), "{:?}", origin.seen()[0]);
+}
+
+#[tokio::test]
+async fn trailers_can_not_say_what_a_head_may_not() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\
+        Trailer: x-consumer-username, x-forwarded-for, x-sum\r\n\r\n3\r\nabc\r\n0\r\nX-Consumer-Username: admin\r\nX-Forwarded-For: 10.0.0.1\r\nx-sum: 42\r\n\r\n";
+    let text = Raw::exchange(gateway.proxy, request).await;
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    assert_eq!(origin.seen()[0].trailers, [("x-sum".to_owned(), "42".to_owned())]);
+}
+
 #[tokio::test]
 async fn fields_keep_their_number_order_and_bytes() {
     let origin = Origin::start();

@@ -1,6 +1,9 @@
 //! Modules come, change, break and go while the gateway serves.
 
-use tollgate_tests::{Gateway, Origin, Setup, modules};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use tollgate_tests::{Gateway, Origin, Setup, modules, until};
 
 use crate::configs::{chained, plain};
 use crate::modules::{has_state, module};
@@ -61,18 +64,30 @@ async fn a_removed_module_goes_on_serving() {
     answers_with(&gateway, 3).await;
 }
 
-/// Only the route that needs it suffers, fails closed, and heals by itself.
+/// Only the route that needs it suffers, fails closed whatever its policy, and heals by itself.
 #[tokio::test]
 async fn a_missing_module_degrades_its_route_only() {
+    degrades_its_route_only("").await;
+    degrades_its_route_only("on_error = \"open\"\n").await;
+}
+
+async fn degrades_its_route_only(policy: &str) {
     let origin = Origin::start();
     let config = plain(&origin)
         + "[[routes]]\nname = \"needs\"\nservice = \"origin\"\npaths = [\"/needs\"]\nchain = [\"marker\"]\n"
-        + MARKER;
+        + MARKER
+        + policy;
     let gateway = Setup::new(config).start().await;
     let degraded = gateway.get("/needs").await;
     assert_eq!(degraded.status, 503, "{degraded:?}");
     assert_eq!(gateway.get("/other").await.status, 200);
     assert!(gateway.status().await.to_string().contains("marker"), "{}", gateway.status().await);
+    gateway.write_module("marker", b"not wasm at all");
+    until(Duration::from_secs(20), "/status says that the module is broken", async || {
+        gateway.status().await.to_string().contains("is not WebAssembly")
+    })
+    .await;
+    assert_eq!(gateway.get("/needs").await.status, 503, "broken is no better than missing");
     gateway.write_module("marker", &modules::marked(1));
     gateway.answers("/needs", "the module came", |reply| reply.header("x-marker") == modules::marker(1)).await;
 }
@@ -85,6 +100,31 @@ async fn a_module_that_refuses_its_settings_is_not_swapped_in() {
     gateway.write_module("marker", &std::fs::read(modules::plugin("rate-limiting")).expect("it is built"));
     has_state(&gateway, "marker", "stale").await;
     answers_with(&gateway, 1).await;
+}
+
+/// One that is copied slowly, or written to for ever, holds up neither the others nor the configuration.
+#[tokio::test]
+async fn a_module_that_is_being_written_holds_nothing_up() {
+    use std::os::unix::fs::FileExt;
+
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    let busy = std::fs::File::create(gateway.path("plugins/busy.wasm")).expect("our folder");
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let writer = std::thread::spawn(move || {
+        while stopped.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
+            busy.write_all_at(b"not yet", 0).expect("our file");
+        }
+    });
+    for value in ["first", "second"] {
+        gateway
+            .write_config(&(chained(&origin, &["marker"]) + MARKER + &format!("config = {{ value = \"{value}\" }}\n")));
+        gateway.answers("/", value, |reply| reply.header("x-settings") == value).await;
+    }
+    gateway.write_module("marker", &modules::marked(2));
+    answers_with(&gateway, 2).await;
+    drop(stop);
+    writer.join().expect("it only writes");
 }
 
 #[tokio::test]

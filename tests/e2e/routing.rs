@@ -101,6 +101,31 @@ async fn one_normal_form_is_matched_and_forwarded() {
     for ambiguous in ["/open/a%2fb", "/open/a%5Cb", "/open/a%00", "/open/..%2fsecret", "/open/../../x"] {
         assert_eq!(gateway.get(ambiguous).await.status, 400, "{ambiguous}");
     }
+    for strict in ["/open;x/a", "/open/%252e%252e/secret"] {
+        assert_eq!(gateway.get(strict).await.status, 400, "{strict}");
+    }
+}
+
+#[tokio::test]
+async fn lenient_paths_pass_parameters_and_double_encoding() {
+    let origin = Origin::start();
+    let setup = Setup::new(routes(&origin, &[("open", r#"paths = ["/open"]"#)])).proxy("paths = \"lenient\"");
+    let gateway = setup.start().await;
+    for passed in ["/open/a;x=1/b", "/open/100%2525"] {
+        assert_eq!(gateway.get(passed).await.seen().target, format!("/open{passed}"));
+    }
+}
+
+/// Otherwise a dot at the end would lead past a host's own routes.
+#[tokio::test]
+async fn a_dot_at_a_host_s_end_changes_nothing() {
+    let origin = Origin::start();
+    let config = routes(&origin, &[("own", r#"hosts = ["admin.example"]"#)]);
+    let gateway = Setup::new(config).start().await;
+    for host in ["admin.example", "admin.example.", "ADMIN.example.:80"] {
+        assert_eq!(gateway.send(get("/").header("host", host)).await.status, 200, "{host}");
+    }
+    assert_eq!(gateway.send(get("/").header("host", "admin..example")).await.status, 400);
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tollgate_tests::{Connection, Origin, Raw, Setup, WebSocket, curl, get, post, until};
+use tollgate_tests::{Connection, Origin, Raw, Setup, WebSocket, curl, eventually, get, post, until};
 
-use crate::configs::plain;
+use crate::configs::{chained, plain};
 
 #[tokio::test]
 async fn pieces_come_back_before_the_request_ends() {
@@ -137,7 +137,18 @@ async fn expect_continue_and_old_clients_are_served() {
 #[tokio::test]
 async fn a_client_that_leaves_frees_its_upstream() {
     let origin = Origin::start();
-    let gateway = Setup::new(plain(&origin)).workers(1).start().await;
+    leaving_frees(Setup::new(plain(&origin))).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_a_hooked_body_frees_its_upstream() {
+    let origin = Origin::start();
+    let hooked = "[[plugins]]\nname = \"hostile\"\nconfig = { response_body = \"sleep\", milliseconds = 1 }\n";
+    leaving_frees(Setup::new(chained(&origin, &["hostile"]) + hooked).guests(&["hostile"])).await;
+}
+
+async fn leaving_frees(setup: Setup) {
+    let gateway = setup.workers(1).start().await;
     gateway.get("/").await;
     let descriptors = gateway.descriptors();
     let mut left = Vec::new();
@@ -151,6 +162,29 @@ async fn a_client_that_leaves_frees_its_upstream() {
     drop(left);
     let what = "descriptors of 20 clients that left are closed";
     until(Duration::from_secs(20), what, async || gateway.descriptors() <= descriptors + 2).await;
+}
+
+/// hyper stops reading a body at its trailers: that is its end, not a client that left.
+#[tokio::test]
+async fn a_response_with_trailers_is_recorded_once_and_as_complete() {
+    let origin = Origin::start();
+    let log =
+        "[[plugins]]\nname = \"file-log\"\ngrants = { files = [\"access.log\"] }\nconfig = { path = \"access.log\" }\n";
+    let gateway = Setup::new(chained(&origin, &["file-log"]) + log).plugins(&["file-log"]).start().await;
+    for target in ["/trailers", "/plain"] {
+        let reply = gateway.send(get(target).header("te", "trailers").origin("chunks=2 trailers")).await;
+        assert_eq!(reply.text(), "line 0\nline 1\n");
+    }
+    let lines = eventually(Duration::from_secs(10), async || {
+        let log = gateway.data_file("access.log");
+        if log.contains("/plain") { Ok(log) } else { Err(format!("the log has: {log}")) }
+    })
+    .await;
+    let records: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(records.len(), 2, "{lines}");
+    for record in records {
+        assert_eq!((&record["aborted"], &record["response_bytes"]), (&false.into(), &14.into()), "{lines}");
+    }
 }
 
 #[tokio::test]

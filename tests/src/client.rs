@@ -46,6 +46,11 @@ impl Call {
         self
     }
 
+    pub fn body(mut self, body: impl Into<Bytes>) -> Call {
+        self.body = body.into();
+        self
+    }
+
     /// What the [`Origin`](crate::Origin) is to do, such as `delay=100 size=5`.
     pub fn origin(self, behaviour: &str) -> Call {
         self.header(crate::origin::BEHAVIOUR, behaviour)
@@ -70,6 +75,17 @@ impl Call {
             request = request.header(name, value);
         }
         request.body(Full::new(self.body)).expect("the test's request is valid")
+    }
+
+    /// With the address as its authority, unless `Host` is set.
+    pub(crate) fn http2_request(self, address: SocketAddr) -> Request<Bytes> {
+        let host = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let authority = host.map_or(address.to_string(), |(_, host)| host.clone());
+        let mut request = Request::builder().method(self.method).uri(format!("http://{authority}{}", self.target));
+        for (name, value) in self.headers.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+            request = request.header(name, value);
+        }
+        request.body(self.body).expect("the test's request is valid")
     }
 }
 
@@ -145,7 +161,7 @@ impl Reply {
 }
 
 /// With its causes.
-fn shown(error: &hyper::Error) -> String {
+pub(crate) fn shown(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -19,32 +19,36 @@ pub struct Gateway {
     // Before the folder: fields are dropped in order.
     process: Process,
     folder: TempDir,
+    environment: Vec<(String, String)>,
     /// Where clients connect.
     pub proxy: SocketAddr,
+    /// Where they connect by TLS, if `[proxy.tls]` is there.
+    pub tls: Option<SocketAddr>,
     pub admin: SocketAddr,
     pub status: SocketAddr,
 }
 
 impl Gateway {
     /// The folder holds `tollgate.toml` and what that names.
-    pub(crate) async fn start(folder: TempDir) -> Gateway {
-        let command = run_command(folder.path());
-        Gateway::start_by(folder, command).await
+    pub(crate) async fn start(folder: TempDir, environment: Vec<(String, String)>) -> Gateway {
+        let command = run_command(folder.path(), &environment);
+        Gateway::start_by(folder, environment, command).await
     }
 
     /// Starts it by this command, which is or becomes `tollgate run`.
-    pub(crate) async fn start_by(folder: TempDir, command: Command) -> Gateway {
+    pub(crate) async fn start_by(folder: TempDir, environment: Vec<(String, String)>, command: Command) -> Gateway {
         let mut process = Process::start(command, folder.path().join(LOG));
-        let [proxy, admin, status] = reached(&mut process, folder.path()).await;
-        Gateway { process, folder, proxy, admin, status }
+        let Reached { proxy, tls, admin, status } = reached(&mut process, folder.path()).await;
+        Gateway { process, folder, environment, proxy, tls, admin, status }
     }
 
     /// Ends it, and starts it anew in the same folder, on new ports.
     pub async fn restart(&mut self) {
         self.terminate().await;
         fs::remove_file(self.path(ADDRESSES)).expect("it was written at the start");
-        self.process = spawn(self.folder.path());
-        [self.proxy, self.admin, self.status] = reached(&mut self.process, self.folder.path()).await;
+        let command = run_command(self.folder.path(), &self.environment);
+        self.process = Process::start(command, self.path(LOG));
+        self.find().await;
     }
 
     /// `tollgate upgrade`, with more arguments; waits for its end.
@@ -62,8 +66,13 @@ impl Gateway {
         let id = id.unwrap_or_else(|| panic!("no process id: {ran:?}\n{}", self.log()));
         let successor = Process::adopt(id, self.process.log_path());
         let before = std::mem::replace(&mut self.process, successor);
-        [self.proxy, self.admin, self.status] = reached(&mut self.process, self.folder.path()).await;
+        self.find().await;
         before
+    }
+
+    async fn find(&mut self) {
+        let Reached { proxy, tls, admin, status } = reached(&mut self.process, self.folder.path()).await;
+        (self.proxy, self.tls, self.admin, self.status) = (proxy, tls, admin, status);
     }
 
     /// Sends to the proxy, on a new connection.
@@ -100,6 +109,11 @@ impl Gateway {
     /// Replaces `gateway.toml`, whole.
     pub fn write_config(&self, text: &str) {
         self.replace("gateway.toml", text.as_bytes());
+    }
+
+    /// Replaces any file in the node's folder, whole.
+    pub fn write_file(&self, name: &str, text: &str) {
+        self.replace(name, text.as_bytes());
     }
 
     /// Replaces a module in the plugins folder, whole.
@@ -164,21 +178,26 @@ impl Drop for Gateway {
     }
 }
 
-fn spawn(folder: &Path) -> Process {
-    Process::start(run_command(folder), folder.join(LOG))
-}
-
 /// `tollgate run` on this folder.
-pub(crate) fn run_command(folder: &Path) -> Command {
+pub(crate) fn run_command(folder: &Path, environment: &[(String, String)]) -> Command {
     let mut command = Command::new(modules::gateway_binary());
     command.arg("run").arg("-c").arg(folder.join("tollgate.toml"));
     command.arg("--addresses-file").arg(folder.join(ADDRESSES));
     command.env("NO_COLOR", "1").env_remove("TOLLGATE_LOG");
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     command
 }
 
-/// Waits until it listens and is ready: its proxy, admin and status addresses.
-async fn reached(process: &mut Process, folder: &Path) -> [SocketAddr; 3] {
+/// Where it listens.
+struct Reached {
+    proxy: SocketAddr,
+    tls: Option<SocketAddr>,
+    admin: SocketAddr,
+    status: SocketAddr,
+}
+
+/// Waits until it listens and is ready.
+async fn reached(process: &mut Process, folder: &Path) -> Reached {
     let file = folder.join(ADDRESSES);
     let addresses = eventually(PATIENCE, async || {
         assert_alive(process);
@@ -195,7 +214,8 @@ async fn reached(process: &mut Process, folder: &Path) -> [SocketAddr; 3] {
         }
     })
     .await;
-    [proxy, admin, status]
+    let tls = addresses["tls"][0].as_str().map(|address| address.parse().expect("an address"));
+    Reached { proxy, tls, admin, status }
 }
 
 fn assert_alive(process: &mut Process) {

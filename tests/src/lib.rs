@@ -9,10 +9,15 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a failing test shows the gateway's log")]
 #![allow(clippy::disallowed_methods, reason = "the size of a run is set in the environment")]
 
+mod certificates;
 mod client;
+mod frames;
 mod gateway;
+mod grpc;
+mod http2;
 mod load;
 pub mod modules;
+mod nginx;
 mod origin;
 mod process;
 mod program;
@@ -22,12 +27,17 @@ mod setup;
 mod waiting;
 mod websocket;
 
+pub use certificates::{Authority, Identity};
 pub use client::{Call, Connection, Reply, delete, get, post};
+pub use frames::{Frame, Frames};
 pub use gateway::Gateway;
+pub use grpc::{GrpcCall, GrpcClient, GrpcServer};
+pub use http2::{Http2, Unanswered};
 pub use load::{Load, Tally};
-pub use origin::{Origin, Seen};
+pub use nginx::Nginx;
+pub use origin::{Origin, Seen, Wire};
 pub use process::{Memory, Process};
-pub use program::{Ran, curl};
+pub use program::{Ran, curl, run};
 pub use proof::{announce, proving, scaled};
 pub use raw::Raw;
 pub use setup::{Setup, validate};

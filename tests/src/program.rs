@@ -17,6 +17,13 @@ pub async fn curl(arguments: &[&str]) -> Ran {
     tokio::task::spawn_blocking(|| Ran::of(command)).await.expect("running a program does not panic")
 }
 
+/// Runs any program, with nothing on its standard input.
+pub async fn run(program: &str, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(std::process::Stdio::null());
+    tokio::task::spawn_blocking(|| Ran::of(command)).await.expect("running a program does not panic")
+}
+
 impl Ran {
     pub(crate) fn of(mut command: Command) -> Ran {
         let output = command.output().unwrap_or_else(|error| {

@@ -16,7 +16,9 @@ pub struct Setup {
     gateway: String,
     workers: usize,
     proxy: String,
+    plugins: String,
     node: String,
+    environment: Vec<(String, String)>,
     listen: Vec<(&'static str, String)>,
 }
 
@@ -30,7 +32,9 @@ impl Setup {
             gateway: gateway.into(),
             workers: 2,
             proxy: String::new(),
+            plugins: String::new(),
             node: String::new(),
+            environment: Vec::new(),
             listen: Vec::new(),
         }
     }
@@ -47,10 +51,28 @@ impl Setup {
         self
     }
 
+    /// The most instances of all modules together.
+    pub fn instances(mut self, most: u32) -> Setup {
+        self.plugins.push_str(&format!("instances = {most}\n"));
+        self
+    }
+
     /// More tables of `tollgate.toml`.
     pub fn node(mut self, text: &str) -> Setup {
         self.node.push_str(text);
         self.node.push('\n');
+        self
+    }
+
+    /// Puts a file beside `gateway.toml`.
+    pub fn file(self, name: &str, text: &str) -> Setup {
+        fs::write(self.folder.path().join(name), text).expect("the folder is ours");
+        self
+    }
+
+    /// A variable of the gateway's environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Setup {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -78,20 +100,20 @@ impl Setup {
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Gateway {
         self.write();
-        Gateway::start(self.folder).await
+        Gateway::start(self.folder, self.environment).await
     }
 
     /// Starts it by the command that `prepare` makes of `tollgate run …`, and waits until it is ready.
     pub async fn start_by(self, prepare: impl FnOnce(Command) -> Command) -> Gateway {
         self.write();
-        let command = prepare(crate::gateway::run_command(self.folder.path()));
-        Gateway::start_by(self.folder, command).await
+        let command = prepare(crate::gateway::run_command(self.folder.path(), &self.environment));
+        Gateway::start_by(self.folder, self.environment, command).await
     }
 
     /// Runs `tollgate run` by the command that `prepare` makes of it, which is to end by itself.
     pub fn run(self, prepare: impl FnOnce(Command) -> Command) -> Ran {
         self.write();
-        Ran::of(prepare(crate::gateway::run_command(self.folder.path())))
+        Ran::of(prepare(crate::gateway::run_command(self.folder.path(), &self.environment)))
     }
 
     /// Other addresses than ports that the system chooses, of this listener (`proxy`, `admin`, `status`).
@@ -111,7 +133,7 @@ impl Setup {
     }
 
     fn write(&self) {
-        let Setup { workers, proxy, node, .. } = self;
+        let Setup { workers, proxy, plugins, node, .. } = self;
         let listen = |listener: &str| {
             let stated = self.listen.iter().find(|(name, _)| *name == listener);
             stated.map_or("127.0.0.1:0", |(_, address)| address.as_str())
@@ -133,7 +155,7 @@ url = "file:gateway.toml"
 
 [plugins]
 folder = "plugins"
-
+{plugins}
 [node]
 data = "data"
 {node}"#

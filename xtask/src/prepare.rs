@@ -24,6 +24,17 @@ pub struct Program {
 }
 
 pub const CURL: Program = Program { name: "curl", package: "curl", is_there: || process::find("curl").is_some() };
+pub const OPENSSL: Program =
+    Program { name: "openssl", package: "openssl", is_there: || process::find("openssl").is_some() };
+pub const H2LOAD: Program =
+    Program { name: "h2load", package: "nghttp2-client", is_there: || process::find("h2load").is_some() };
+
+pub const NGINX: Program = Program { name: "nginx", package: "nginx-light", is_there: nginx_is_there };
+
+/// Debian's is not on every user's path.
+fn nginx_is_there() -> bool {
+    process::find("nginx").is_some() || std::path::Path::new("/usr/sbin/nginx").is_file()
+}
 
 /// Installs what is missing of the programs and of the WebAssembly toolchain, and returns the latter.
 ///

@@ -19,7 +19,8 @@ pub fn run(workspace: &Workspace, consent: Consent, filter: Option<&str>) -> Res
 /// Leaves the plugins in target/plugins, the guests in target/guests and the gateway in target/debug, where the
 /// tests look for them.
 pub fn build(workspace: &Workspace, consent: Consent, steps: &mut Steps) -> Result<()> {
-    let toolchain = steps.step("prepare", || prepare::prepare(workspace, consent, &[prepare::CURL]))?;
+    let programs = [prepare::CURL, prepare::NGINX, prepare::OPENSSL, prepare::H2LOAD];
+    let toolchain = steps.step("prepare", || prepare::prepare(workspace, consent, &programs))?;
     let plugins: Vec<&Package> = workspace.plugins().collect();
     let folder = build_plugins::plugin_folder(workspace);
     steps.step("build the plugins", || build_plugins::build(workspace, &toolchain, &plugins, &folder))?;

@@ -3,12 +3,14 @@
 //! Keeps: all limits of a request are taken in one call, together or not at all; and a throttled
 //! request is a 429, never a 503.
 
+mod address;
 mod fields;
 mod settings;
 
-use tollgate_plugin_sdk::limiter::{self, Ask, Decision, Limit, Verdict};
+use tollgate_plugin_sdk::limiter::{self, Ask, Decision, Limit, Rule, Verdict};
 use tollgate_plugin_sdk::prelude::*;
 
+use crate::address::Networks;
 use crate::fields::Fields;
 use crate::settings::{By, LimitSettings, Settings};
 
@@ -18,6 +20,7 @@ const MOST_LIMITS: usize = 8;
 /// One configured use.
 struct RateLimiting {
     limits: Vec<Counted>,
+    networks: Networks,
     fields: Fields,
     status: u16,
     message: String,
@@ -26,6 +29,9 @@ struct RateLimiting {
 /// A limit, and what it counts by.
 struct Counted {
     limit: Limit,
+    /// Counts by address whom the subject does not tell: a limit of its own, so that no header value
+    /// and no consumer's id can pass for an address.
+    unnamed: Option<Limit>,
     subject: Subject,
     cost: u64,
 }
@@ -56,7 +62,8 @@ impl Plugin for RateLimiting {
         }
         problems.into_result()?;
         let fields = Fields::new(settings.headers, &settings.limits)?;
-        Ok(Self { limits, fields, status: settings.status, message: settings.message })
+        let networks = Networks { ipv4: settings.ipv4_prefix, ipv6: settings.ipv6_prefix };
+        Ok(Self { limits, networks, fields, status: settings.status, message: settings.message })
     }
 
     fn on_request(&self, request: &mut Request) -> Action {
@@ -80,7 +87,7 @@ impl RateLimiting {
     fn take(&self, request: &Request) -> Verdict {
         let mut asks = [NO_ASK; MOST_LIMITS];
         for (ask, counted) in asks.iter_mut().zip(&self.limits) {
-            *ask = counted.limit.ask(counted.subject.key(request), counted.cost);
+            *ask = counted.ask(request, self.networks);
         }
         limiter::take(&asks[..self.limits.len()])
     }
@@ -99,21 +106,30 @@ impl Counted {
             By::Global => Subject::Everyone,
             By::Header(name) => Subject::Header(HeaderName::new(name)?),
         };
-        Ok(Self { limit: settings.rule().define()?, subject, cost: settings.cost })
+        let rule = settings.rule();
+        let unnamed = match subject {
+            Subject::Consumer | Subject::Header(_) => Some(Rule { name: format!("{}/ip", rule.name), ..rule.clone() }),
+            _ => None,
+        };
+        let unnamed = unnamed.map(|rule| rule.define()).transpose()?;
+        Ok(Self { limit: rule.define()?, unnamed, subject, cost: settings.cost })
     }
-}
 
-impl Subject {
-    /// Whose counter it is; who can't be told by what was asked for is told by the address, so
-    /// that leaving it out is no way around a limit.
-    fn key(&self, request: &Request) -> Option<Value> {
-        match self {
-            Subject::Consumer => request.consumer_id().or_else(|| request.client_address()),
-            Subject::Address => request.client_address(),
+    /// Who can't be told by what was asked for is told by the address, so that leaving it out is no
+    /// way around a limit.
+    fn ask(&self, request: &Request, networks: Networks) -> Ask {
+        let address = || request.client_address().map(|address| networks.key(address));
+        let key = match self.subject {
+            Subject::Consumer => request.consumer_id(),
+            Subject::Header(name) => request.header(name),
+            Subject::Address => address(),
             Subject::Route => request.route(),
             Subject::Service => request.service(),
             Subject::Everyone => None,
-            Subject::Header(name) => request.header(*name).or_else(|| request.client_address()),
+        };
+        match (key, self.unnamed) {
+            (None, Some(unnamed)) => unnamed.ask(address(), self.cost),
+            (key, _) => self.limit.ask(key, self.cost),
         }
     }
 }

@@ -21,6 +21,14 @@ pub struct Settings {
     /// What a throttled client is told.
     #[serde(default = "slow_down")]
     pub message: String,
+    /// Leading bits of an IPv4 address that are counted by.
+    #[serde(default = "whole_ipv4")]
+    #[schemars(range(min = 1, max = 32))]
+    pub ipv4_prefix: u8,
+    /// Leading bits of an IPv6 address that are counted by: a client usually has a whole /64.
+    #[serde(default = "ipv6_network")]
+    #[schemars(range(min = 1, max = 128))]
+    pub ipv6_prefix: u8,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -104,6 +112,11 @@ impl Settings {
         if !(400..500).contains(&self.status) {
             problems.add("status", "400 to 499: the client has to know that it is its own doing");
         }
+        for (path, prefix, most) in [("ipv4_prefix", self.ipv4_prefix, 32), ("ipv6_prefix", self.ipv6_prefix, 128)] {
+            if !(1..=most).contains(&prefix) {
+                problems.add(path, format!("1 to {most}"));
+            }
+        }
         problems.into_result()
     }
 }
@@ -165,6 +178,14 @@ fn too_many_requests() -> u16 {
 
 fn slow_down() -> String {
     "Rate limit exceeded".to_owned()
+}
+
+fn whole_ipv4() -> u8 {
+    32
+}
+
+fn ipv6_network() -> u8 {
+    64
 }
 
 fn one() -> u64 {

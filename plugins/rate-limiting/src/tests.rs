@@ -115,7 +115,7 @@ fn a_header_names_who_is_counted() {
         assert_eq!(statuses(&gateway, &plugin, &TestRequest::get("/").with_header("x-tenant", tenant), 2), [200, 429]);
     }
     assert_eq!(statuses(&gateway, &plugin, &TestRequest::get("/"), 2), [200, 429], "without the field, by address");
-    assert_eq!(gateway.permits_used("x-tenant-1m", "192.0.2.1"), 1);
+    assert_eq!(gateway.permits_used("x-tenant-1m/ip", "192.0.2.1"), 1);
 }
 
 #[test]
@@ -180,4 +180,38 @@ fn wrong_settings_are_all_reported() {
     assert_eq!(problems(json!({ "limits": [twice, { "limit": 2, "window": "1m", "by": "ip" }] })), ["limits[1].name"]);
     assert_eq!(problems(json!({ "limits": [{ "limit": 1, "window": "60", "by": "ip" }] })), ["limits[0].window"]);
     assert_eq!(problems(json!({ "limits": [{ "limit": 1, "window": "1m", "by": "planet" }] })), ["limits[0].by"]);
+}
+
+#[test]
+fn addresses_of_one_ipv6_network_are_one_client() {
+    let gateway = Gateway::new();
+    let plugin = configure(&gateway, json!({ "limits": [{ "limit": 1, "window": "1m", "by": "ip" }] }));
+    let status = |client: &str| statuses(&gateway, &plugin, &TestRequest::get("/").from_address(client), 1)[0];
+    assert_eq!([status("2001:db8:0:1::1"), status("2001:db8:0:1:ffff::2"), status("2001:db8:0:2::1")], [200, 429, 200]);
+    assert_eq!([status("192.0.2.1"), status("192.0.2.2"), status("192.0.2.2")], [200, 200, 429]);
+}
+
+#[test]
+fn the_part_of_an_address_that_counts_can_be_set() {
+    let gateway = Gateway::new();
+    let limits = json!([{ "limit": 1, "window": "1m", "by": "ip" }]);
+    let plugin = configure(&gateway, json!({ "limits": limits, "ipv4_prefix": 24, "ipv6_prefix": 128 }));
+    let status = |client: &str| statuses(&gateway, &plugin, &TestRequest::get("/").from_address(client), 1)[0];
+    assert_eq!([status("192.0.2.1"), status("192.0.2.2"), status("192.0.3.1")], [200, 429, 200]);
+    assert_eq!([status("2001:db8::1"), status("2001:db8::2"), status("2001:db8::1")], [200, 200, 429]);
+    assert_eq!(
+        problems(json!({ "limits": limits, "ipv4_prefix": 0, "ipv6_prefix": 129 })),
+        ["ipv4_prefix", "ipv6_prefix"]
+    );
+}
+
+/// Whoever sends somebody else's address as a header value takes nothing from that one.
+#[test]
+fn a_header_value_is_no_address() {
+    let gateway = Gateway::new();
+    let plugin =
+        configure(&gateway, json!({ "limits": [{ "limit": 1, "window": "1m", "by": { "header": "x-tenant" } }] }));
+    let attacker = TestRequest::get("/").from_address("198.51.100.7").with_header("x-tenant", "192.0.2.1");
+    assert_eq!(statuses(&gateway, &plugin, &attacker, 2), [200, 429]);
+    assert_eq!(statuses(&gateway, &plugin, &TestRequest::get("/").from_address("192.0.2.1"), 2), [200, 429]);
 }

@@ -12,7 +12,10 @@ use tollgate_model::ConfigSet;
 pub use metrics::{Histogram, Labelled, NodeMetrics};
 pub use module::{ModuleState, ModuleView};
 pub use plugin::{PluginState, PluginStatus};
-pub use status::{ConfigurationStatus, DegradedPlace, EntityCounts, Failure, ModuleCounts, NodeStatus, Phase};
+pub use status::{
+    CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, ModuleCounts,
+    NodeStatus, Phase,
+};
 
 /// What a node tells about itself. Called for every request of the admin and status listeners, on
 /// the control runtime: an answer must not wait, and takes no lock that the data plane waits for.

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tollgate_model::ConfigSet;
 
 use crate::node::{
-    ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram, ModuleCounts, ModuleState, ModuleView,
-    NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
+    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
 };
 use crate::{NodeView, Timestamp};
 
@@ -77,6 +77,12 @@ impl FakeNode {
             },
             counts: EntityCounts::of(&set),
             degraded_places: vec![DegradedPlace { place: "route old".to_owned(), reason: "no module".to_owned() }],
+            certificates: vec![CertificateStatus {
+                name: "main".to_owned(),
+                state: CertificateState::ExpiresSoon,
+                expires_at: Some(moment(600)),
+                problem: None,
+            }],
             modules: ModuleCounts::of(&modules),
         };
         let plugins = set.plugins.keys().map(|name| ready(name.as_str())).collect();
@@ -110,6 +116,8 @@ fn metrics() -> NodeMetrics {
     let histogram = Histogram { bounds: &[0.005, 0.5], counts: vec![7, 2, 1], sum: 3.25 };
     NodeMetrics {
         requests: vec![("2xx", 9), ("4xx", 1)],
+        versions: vec![("2", 4)],
+        connection_faults: vec![("http2_flood", 1)],
         request_duration: histogram.clone(),
         upstream_duration: histogram,
         connections: 5,
@@ -118,6 +126,7 @@ fn metrics() -> NodeMetrics {
         connections_handed_over: 8,
         connections_accepted: 12,
         upstream_connections: 2,
+        upstream_retries: vec![("sent", 4), ("over_budget", 1)],
         upstream_errors: vec![("connect_failed", 1)],
         plugin_faults: vec![("trap", 0)],
         errors: vec![("no_route", 1)],

@@ -45,8 +45,10 @@ mod consumer;
 mod pattern;
 mod plugin;
 mod route;
+mod retries;
 mod service;
 mod upstream;
+mod upstream_tls;
 
 pub use address::{Authority, parse_authority};
 pub use fields::Fields;

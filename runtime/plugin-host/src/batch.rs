@@ -65,6 +65,8 @@ struct Queue {
 struct Backlog {
     batches: VecDeque<Batch>,
     bytes: usize,
+    /// Records and bytes of texts in the last batch: the next one is likely to be as large.
+    last: (usize, usize),
 }
 
 #[derive(Default)]
@@ -179,7 +181,7 @@ impl Backlog {
             return false;
         }
         if self.batches.back().is_none_or(Batch::is_full) {
-            self.batches.push_back(Batch::with_room());
+            self.batches.push_back(Batch::with_room(self.last));
         }
         let filling = self.batches.back_mut().expect("there is one that is not full");
         let before = filling.bytes();
@@ -191,6 +193,7 @@ impl Backlog {
     fn pop(&mut self) -> Option<Batch> {
         let batch = self.batches.pop_front()?;
         self.bytes -= batch.bytes();
+        self.last = (batch.records.len(), batch.texts.len());
         Some(batch)
     }
 
@@ -204,8 +207,8 @@ impl Backlog {
 }
 
 impl Batch {
-    fn with_room() -> Batch {
-        Batch { records: Vec::with_capacity(RECORDS), texts: Vec::with_capacity(TEXT_BYTES) }
+    fn with_room((records, bytes): (usize, usize)) -> Batch {
+        Batch { records: Vec::with_capacity(records), texts: Vec::with_capacity(bytes) }
     }
 
     fn is_full(&self) -> bool {
@@ -263,6 +266,18 @@ const FLUSH: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_use_that_seldom_logs_takes_little_memory() {
+        let mut backlog = Backlog::default();
+        let request = FinishedRequest { target: "/some/path", ..FinishedRequest::default() };
+        for _ in 0..3 {
+            assert!(backlog.push(&request));
+            let batch = backlog.pop().expect("a batch that is not full");
+            let taken = batch.records.capacity() * size_of::<LogRecord>() + batch.texts.capacity();
+            assert!(taken < 2048, "{taken} bytes for one record");
+        }
+    }
 
     #[test]
     fn what_waits_is_bounded_and_room_comes_back() {

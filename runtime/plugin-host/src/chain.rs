@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use tollgate_model::entity::OnError;
 use tollgate_model::{Chain, Condition, RequestFacts};
 
 use crate::abi::Action;
@@ -62,14 +61,14 @@ pub enum BodyMode {
 }
 
 impl CompiledChain {
-    /// Degraded when a plugin of the chain can't be served, unless its policy is to be left out.
+    /// Degraded when a plugin of the chain can't be served, whatever its `on_error`: that is for hooks
+    /// that fail, and what never ran may be what decides access.
     pub fn compile(chain: &Chain, prepared: &Prepared) -> Result<Arc<CompiledChain>, Degraded> {
         let mut links = Vec::with_capacity(chain.links.len());
         for link in &chain.links {
             match prepared.plugins.get(&link.plugin.name) {
                 Some(Ok(plugin)) => links.push(Link { plugin: Arc::clone(plugin), when: link.when.clone() }),
-                Some(Err(reason)) if link.plugin.on_error == OnError::Closed => return Err(reason.clone()),
-                Some(Err(_)) => {}
+                Some(Err(reason)) => return Err(reason.clone()),
                 None => return Err(Degraded(format!("plugin `{}` was not prepared", link.plugin.name).into())),
             }
         }
@@ -93,6 +92,10 @@ impl CompiledChain {
     /// Uses that want the record of a request for which these links ran.
     pub fn loggers(&self, active: u64) -> impl Iterator<Item = &Arc<PluginUse>> {
         self.chosen(self.log & active).map(|(_, link)| &link.plugin)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
     }
 
     /// The uses in the chain, in order.

@@ -1,5 +1,6 @@
 //! The current request, as plugins see it.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,6 +11,7 @@ use smallvec::SmallVec;
 use tollgate_limits::Taken;
 use tollgate_model::RequestFacts;
 
+use crate::masking::Masked;
 use crate::ports::directory::{Directory, Identity};
 use crate::value::Value;
 
@@ -29,6 +31,7 @@ pub struct Exchange {
     /// The piece that a body hook is called for.
     pub(crate) piece: Option<Bytes>,
     pub(crate) reservations: Reservations,
+    pub(crate) masked: Masked,
     home: Weak<Home>,
 }
 
@@ -153,6 +156,7 @@ impl Exchange {
             context: Context::default(),
             piece: None,
             reservations: Reservations::default(),
+            masked: Masked::default(),
             home: Weak::new(),
         })
     }
@@ -162,6 +166,15 @@ impl Exchange {
     /// From now on a hook that is cut off leaves the exchange there.
     pub fn live_in(&mut self, home: &Arc<Home>) {
         self.home = Arc::downgrade(home);
+    }
+
+    /// Path and query as the client sent them, without secrets that plugins took from the query.
+    pub fn logged_target(&self) -> Cow<'_, str> {
+        self.masked.apply(self.request.uri.path_and_query().map_or("", PathAndQuery::as_str))
+    }
+
+    pub(crate) fn mask(&mut self, parameter: &str) {
+        self.masked.add(parameter, self.request.uri.query());
     }
 
     pub(crate) fn go_home(self: Box<Exchange>) {

@@ -10,6 +10,7 @@ use wasmtime::{ResourceLimiter, bail};
 use crate::abi::FieldName;
 use crate::exchange::Exchange;
 use crate::host::Services;
+use crate::names::Names;
 use crate::plugin::PluginUse;
 use crate::ports::directory::Identity;
 use crate::ports::sink::Sink;
@@ -30,8 +31,8 @@ pub(crate) struct Guest {
     pub(crate) found: Vec<Arc<Identity>>,
     /// Standings of this hook's last `limiter.take`.
     pub(crate) standings: Vec<Standing>,
-    pub(crate) headers: Vec<FieldName>,
-    pub(crate) keys: Vec<Arc<str>>,
+    pub(crate) headers: Names<FieldName>,
+    pub(crate) keys: Names<Arc<str>>,
     pub(crate) rules: Opened<Rule>,
     pub(crate) sinks: Opened<Arc<Sink>>,
     /// Bytes that the host holds on this hook's behalf.
@@ -66,8 +67,8 @@ impl Guest {
             values: Vec::new(),
             found: Vec::new(),
             standings: Vec::new(),
-            headers: Vec::new(),
-            keys: Vec::new(),
+            headers: Names::default(),
+            keys: Names::default(),
             rules: Opened::default(),
             sinks: Opened::default(),
             held: 0,
@@ -141,14 +142,14 @@ impl Guest {
     }
 
     pub(crate) fn header_name(&self, id: u32) -> wasmtime::Result<&FieldName> {
-        match (id as usize).checked_sub(1).and_then(|index| self.headers.get(index)) {
+        match self.headers.find(id) {
             Some(name) => Ok(name),
             None => bail!("header name {id} was never resolved"),
         }
     }
 
     pub(crate) fn key(&self, id: u32) -> wasmtime::Result<&Arc<str>> {
-        match (id as usize).checked_sub(1).and_then(|index| self.keys.get(index)) {
+        match self.keys.find(id) {
             Some(key) => Ok(key),
             None => bail!("context key {id} was never resolved"),
         }
@@ -165,8 +166,10 @@ impl Guest {
         self.exchange.take()
     }
 
-    /// Lets go of what was opened for this use.
+    /// Lets go of what was opened and resolved for this use.
     pub(crate) fn forget(&mut self, plugin: u32) {
+        self.headers.forget(plugin);
+        self.keys.forget(plugin);
         self.rules.forget(plugin);
         self.sinks.forget(plugin);
     }
@@ -186,6 +189,11 @@ impl<T> Opened<T> {
 
     pub(crate) fn find(&self, plugin: u32, id: u32) -> Option<&T> {
         self.by_use.get(&plugin)?.get(id as usize)
+    }
+
+    /// All that this use opened.
+    pub(crate) fn of(&self, plugin: u32) -> &[T] {
+        self.by_use.get(&plugin).map_or(&[], Vec::as_slice)
     }
 
     fn forget(&mut self, plugin: u32) {

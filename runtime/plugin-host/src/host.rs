@@ -43,7 +43,7 @@ pub(crate) struct Services {
 pub struct StartError(String);
 
 impl Host {
-    /// Sets up the engine and starts its clock and the sink writer. Reads no module yet:
+    /// Sets up the engine and starts its clock. Reads no module yet:
     /// [`Host::refresh_all`] does.
     pub fn start(config: HostConfig, limiter: Arc<Local>) -> Result<Arc<Host>, StartError> {
         let failed = |error: &dyn std::fmt::Display| StartError(error.to_string());
@@ -59,13 +59,13 @@ impl Host {
         let services = Services {
             limiter,
             kv: KvStore::new(),
-            sinks: SinkHub::start().map_err(|error| failed(&error))?,
+            sinks: SinkHub::default(),
             data: config.data.clone(),
             started: Instant::now(),
         };
         Ok(Arc::new(Host {
             _ticker: Ticker::start(&engine).map_err(|error| failed(&error))?,
-            library: Library::start().map_err(|error| failed(&error))?,
+            library: Library::start(config.instances).map_err(|error| failed(&error))?,
             services: Arc::new(services),
             last_plugin: AtomicU32::new(0),
             last_generation: AtomicU64::new(0),

@@ -22,6 +22,7 @@ use crate::guest::{Guest, Phase};
 use crate::host::Services;
 use crate::module::{Hooks, ModuleGeneration};
 use crate::plugin::PluginUse;
+use crate::ports::sink::Sink;
 
 pub(crate) struct Instance {
     store: Store<Guest>,
@@ -81,6 +82,11 @@ impl Instance {
             self.configured.insert(plugin.id());
         }
         Ok(accepted)
+    }
+
+    /// Sinks that the use opened.
+    pub(crate) fn sinks(&self, plugin: u32) -> Vec<Arc<Sink>> {
+        self.store.data().sinks.of(plugin).to_vec()
     }
 
     pub(crate) fn is_configured(&self, plugin: u32) -> bool {

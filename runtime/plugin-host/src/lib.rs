@@ -26,11 +26,14 @@ mod exchange;
 mod guest;
 mod host;
 mod instance;
+mod masking;
 mod module;
+mod names;
 mod plugin;
 mod pool;
 mod ports;
 mod prepare;
+mod share;
 mod value;
 mod worker;
 

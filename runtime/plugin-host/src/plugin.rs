@@ -5,6 +5,7 @@ use tollgate_model::entity::{Grants, Isolation, OnError, Plugin};
 use crate::abi;
 use crate::config::HookLimits;
 use crate::module::{Hooks, ModuleGeneration};
+use crate::ports::sink::Sink;
 
 /// A configured use of a module generation: what a chain points at. Its id is never used again.
 pub struct PluginUse {
@@ -16,6 +17,8 @@ pub struct PluginUse {
     limits: HookLimits,
     /// Set once the module accepted the settings; a use without it is never in a chain.
     subscription: OnceLock<Subscription>,
+    /// Kept open from the trial on: no worker waits until they are.
+    sinks: OnceLock<Vec<Arc<Sink>>>,
 }
 
 /// What a use wants to be called for.
@@ -36,7 +39,7 @@ impl PluginUse {
         };
         let settings = serde_json::Value::Object(entity.config.clone()).to_string().into_bytes();
         let name = entity.name.shared();
-        PluginUse { id, entity, name, module, settings, limits, subscription: OnceLock::new() }
+        PluginUse { id, entity, name, module, settings, limits, subscription: OnceLock::new(), sinks: OnceLock::new() }
     }
 
     pub fn id(&self) -> u32 {
@@ -59,7 +62,9 @@ impl PluginUse {
         self.subscription.get().copied().unwrap_or_default()
     }
 
-    pub(crate) fn accept(&self, subscription: abi::Subscription) {
+    /// The module took the settings, and opened these sinks for them.
+    pub(crate) fn accept(&self, subscription: abi::Subscription, sinks: Vec<Arc<Sink>>) {
+        let _ = self.sinks.set(sinks);
         let _ = self.subscription.set(Subscription {
             hooks: Hooks::from_abi(subscription.hooks),
             request_body_limit: subscription.request_body_limit,

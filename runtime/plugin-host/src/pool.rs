@@ -72,31 +72,27 @@ impl Pool {
         if !fresh && let Some(instance) = self.take_idle() {
             return self.made_ready(instance, plugin).await;
         }
-        if self.total.get() >= self.bounds.instances {
+        if !self.grow() {
             // An idle one is left only where a fresh one is wanted: it makes room.
             let came_back = match self.take_idle() {
                 Some(idle) => Some(idle),
                 None => self.wait().await?,
             };
-            if let Some(instance) = came_back {
-                if !fresh {
-                    return self.made_ready(instance, plugin).await;
-                }
-                self.total.set(self.total.get() - 1);
+            if let Some(instance) = came_back
+                && !fresh
+            {
+                return self.made_ready(instance, plugin).await;
             }
         }
-        self.total.set(self.total.get() + 1);
         let mut place = Lease { pool: Rc::clone(self), instance: None, placed: true };
-        place.instance = Some(Instance::start(&self.module, &self.services).await?);
-        place.configured(plugin).await?;
+        place.start(plugin).await?;
         Ok(place)
     }
 
     /// Tells which uses the new snapshot has; `None` when it has none of this generation.
     pub(crate) fn told(&self, live: Option<Rc<HashSet<u32, RandomState>>>) {
         if live.is_none() {
-            let dropped = self.idle.take().len();
-            self.total.set(self.total.get() - dropped);
+            self.idle.take().iter().for_each(|_| self.shrink());
         }
         *self.live.borrow_mut() = live;
         self.swaps.set(self.swaps.get() + 1);
@@ -104,6 +100,25 @@ impl Pool {
 
     pub(crate) fn is_unused(&self) -> bool {
         self.total.get() == 0 && self.live.borrow().is_none()
+    }
+
+    /// Makes a place for one more instance, if there may be one. The first one always may.
+    fn grow(&self) -> bool {
+        let total = self.total.get();
+        let grows = total == 0 || total < self.bounds.instances && self.module.share().take();
+        if grows {
+            self.total.set(total + 1);
+        }
+        grows
+    }
+
+    fn shrink(&self) {
+        let total = self.total.get() - 1;
+        self.total.set(total);
+        if total > 0 {
+            self.module.share().give_back();
+        }
+        self.freed.notify_one();
     }
 
     fn take_idle(&self) -> Option<Instance> {
@@ -114,25 +129,29 @@ impl Pool {
     async fn wait(&self) -> Result<Option<Instance>, Fault> {
         let freed = async {
             loop {
-                self.freed.notified().await;
+                // Nobody tells of what another worker or module lets go.
+                let _ = tokio::time::timeout(RECHECK, self.freed.notified()).await;
                 if let Some(instance) = self.take_idle() {
                     return Some(instance);
                 }
-                if self.total.get() < self.bounds.instances {
+                if self.grow() {
                     return None;
                 }
             }
         };
         tokio::time::timeout(self.bounds.wait, freed).await.map_err(|_| Fault {
             kind: HookErrorKind::Exhausted,
-            detail: format!("all {} instances are busy", self.bounds.instances),
+            detail: format!("all instances are busy, {} on this worker", self.total.get()),
         })
     }
 
     async fn made_ready(self: &Rc<Pool>, instance: Instance, plugin: &Arc<PluginUse>) -> Result<Lease, Fault> {
         let mut lease = Lease { pool: Rc::clone(self), instance: Some(instance), placed: true };
-        lease.sweep().await?;
-        lease.configured(plugin).await?;
+        // What other uses left in it is none of this one's business: a fresh instance decides.
+        if lease.prepare(plugin).await.is_err() {
+            lease.instance = None;
+            lease.start(plugin).await?;
+        }
         Ok(lease)
     }
 }
@@ -153,6 +172,17 @@ impl Lease {
             self.pool.idle.borrow_mut().push(instance);
             self.pool.freed.notify_one();
         }
+    }
+
+    /// Puts a new instance into the place.
+    async fn start(&mut self, plugin: &Arc<PluginUse>) -> Result<(), Fault> {
+        self.instance = Some(Instance::start(&self.pool.module, &self.pool.services).await?);
+        self.configured(plugin).await
+    }
+
+    async fn prepare(&mut self, plugin: &Arc<PluginUse>) -> Result<(), Fault> {
+        self.sweep().await?;
+        self.configured(plugin).await
     }
 
     async fn configured(&mut self, plugin: &Arc<PluginUse>) -> Result<(), Fault> {
@@ -189,8 +219,18 @@ impl Drop for Lease {
             exchange.go_home();
         }
         if self.placed {
-            self.pool.total.set(self.pool.total.get() - 1);
-            self.pool.freed.notify_one();
+            self.pool.shrink();
         }
     }
 }
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        while self.total.get() > 0 {
+            self.shrink();
+        }
+    }
+}
+
+/// How often who waits looks for what others let go.
+const RECHECK: Duration = Duration::from_millis(10);

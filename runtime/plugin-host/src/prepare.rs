@@ -1,6 +1,6 @@
 //! Makes the configured uses of a configuration, aside, before anything is swapped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,6 +61,8 @@ impl Host {
             return Err(unfit.problems);
         }
         self.library.settle(verdicts);
+        let names: HashSet<&str> = prepared.plugins.keys().map(Name::as_str).collect();
+        self.services.kv.retain(|plugin| names.contains(plugin));
         self.library.promote_unused(|name| by_module.contains_key(name));
         Ok(prepared)
     }
@@ -137,16 +139,25 @@ impl Host {
             for_now: fault.is_transient(),
         };
         let accepted = self.new_use(plugin, module);
-        let mut instance = match trial.take() {
-            Some(instance) => instance,
-            None => Instance::start(module, &self.services)
-                .await
-                .map_err(|fault| failed("", "the module can't be started", fault))?,
+        let kept = match trial.take() {
+            // What other uses left in it is none of this one's business: if it fails, a fresh one decides.
+            Some(mut kept) => kept.configure(&accepted).await.ok().map(|answer| (kept, answer)),
+            None => None,
         };
-        let answer = instance
-            .configure(&accepted)
-            .await
-            .map_err(|fault| failed("config", "the module failed over the settings", fault))?;
+        let (instance, answer) = match kept {
+            Some(configured) => configured,
+            None => {
+                let mut fresh = Instance::start(module, &self.services)
+                    .await
+                    .map_err(|fault| failed("", "the module can't be started", fault))?;
+                let answer = fresh
+                    .configure(&accepted)
+                    .await
+                    .map_err(|fault| failed("config", "the module failed over the settings", fault))?;
+                (fresh, answer)
+            }
+        };
+        let sinks = instance.sinks(accepted.id());
         // Thousands of uses need not fit into the memory of one instance.
         if instance.memory() <= self.config.memory / 2 {
             *trial = Some(instance);
@@ -159,7 +170,7 @@ impl Host {
             Ok(subscription) => match excess(module, subscription) {
                 Some(message) => vec![problem("config", message)],
                 None => {
-                    accepted.accept(subscription);
+                    accepted.accept(subscription, sinks);
                     return Ok(accepted);
                 }
             },

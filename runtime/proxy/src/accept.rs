@@ -15,20 +15,30 @@ use tokio::sync::mpsc;
 
 use crate::admission::{Arrival, Ticket};
 use crate::connection;
+use crate::tls::TlsServer;
 use crate::worker::Shared;
 
+/// A client's connection, on the worker that serves it or is about to give it away.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// Of the listener; `None`: plaintext.
+    pub(crate) tls: Option<TlsServer>,
+}
+
 /// Accepts until told to drain.
-pub(crate) async fn accept(shared: &Rc<Shared>, listener: TcpListener) {
+pub(crate) async fn accept(shared: &Rc<Shared>, listener: TcpListener, tls: Option<TlsServer>) {
+    let accepted = |(stream, peer)| Accepted { stream, peer, tls: tls.clone() };
     loop {
-        let accepted = tokio::select! {
+        let incoming = tokio::select! {
             biased;
             () = shared.draining() => break,
-            accepted = listener.accept() => accepted,
+            incoming = listener.accept() => incoming,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let short = shared.admission.is_over_ceiling(&stream);
-                take(shared, stream, peer).await;
+        match incoming {
+            Ok(incoming) => {
+                let short = shared.admission.is_over_ceiling(&incoming.0);
+                take(shared, accepted(incoming)).await;
                 if short {
                     recovered(shared).await;
                 }
@@ -42,8 +52,8 @@ pub(crate) async fn accept(shared: &Rc<Shared>, listener: TcpListener) {
         }
     }
     // What the kernel had accepted before the listener closes is served, not reset.
-    while let Some(Ok((stream, peer))) = ready_now(listener.accept()).await {
-        take(shared, stream, peer).await;
+    while let Some(Ok(incoming)) = ready_now(listener.accept()).await {
+        take(shared, accepted(incoming)).await;
     }
 }
 
@@ -67,13 +77,13 @@ pub(crate) async fn receive(shared: &Rc<Shared>, mut inbox: mpsc::UnboundedRecei
 }
 
 /// Lets a connection in, here or at a worker with far fewer; done when the next one may be accepted.
-async fn take(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
+async fn take(shared: &Rc<Shared>, accepted: Accepted) {
     let metrics = &shared.metrics;
     metrics.connections.add(1);
     let admission = &shared.admission;
-    let counted = match shared.config.trusts(peer.ip().to_canonical()) {
+    let counted = match shared.config.trusts(accepted.peer.ip().to_canonical()) {
         true => Ok(None),
-        false => admission.count_address(peer),
+        false => admission.count_address(accepted.peer),
     };
     let Ok(block) = counted else {
         metrics.refused_by_address.add(1);
@@ -92,10 +102,11 @@ async fn take(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     };
     let ticket = admission.ticket(shared.index, block, room);
     if ticket.worker() == shared.index || shared.is_draining() {
-        return serve(shared, stream, peer, ticket);
+        return serve(shared, accepted, ticket);
     }
+    let Accepted { stream, peer, tls } = accepted;
     match stream.into_std() {
-        Ok(stream) => match admission.hand_over(Arrival { stream, peer, ticket }) {
+        Ok(stream) => match admission.hand_over(Arrival { stream, peer, tls, ticket }) {
             Ok(()) => metrics.handed_over.add(1),
             Err(arrival) => arrived(shared, arrival),
         },
@@ -104,14 +115,14 @@ async fn take(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
 }
 
 fn arrived(shared: &Rc<Shared>, arrival: Arrival) {
-    let Arrival { stream, peer, ticket } = arrival;
+    let Arrival { stream, peer, tls, ticket } = arrival;
     match TcpStream::from_std(stream) {
-        Ok(stream) => serve(shared, stream, peer, ticket),
+        Ok(stream) => serve(shared, Accepted { stream, peer, tls }, ticket),
         Err(error) => tracing::warn!(%error, "a connection was lost on its way to another worker"),
     }
 }
 
-fn serve(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr, mut ticket: Ticket) {
+fn serve(shared: &Rc<Shared>, accepted: Accepted, mut ticket: Ticket) {
     if ticket.worker() != shared.index {
         ticket.moved_to(shared.index);
     }
@@ -119,7 +130,7 @@ fn serve(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr, mut ticket: T
     shared.count_connections();
     let worker = Rc::clone(shared);
     tokio::task::spawn_local(async move {
-        connection::serve(Rc::clone(&worker), stream, peer, ticket).await;
+        connection::serve(Rc::clone(&worker), accepted, ticket).await;
         drop(open);
         worker.count_connections();
     });

@@ -6,10 +6,9 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
 use tollgate_plugin_host::{Outcome, Run};
 
-use crate::body::{BodyError, Progress, RequestBody, UpstreamBody};
+use crate::body::{BodyError, PieceSender, PipedBody, Progress, RequestBody, UpstreamBody, piped};
 use crate::error::ErrorKind;
 use crate::record::Seat;
 use crate::timer::within;
@@ -25,6 +24,7 @@ pub(crate) async fn collect(
 ) -> Result<Bytes, ErrorKind> {
     let mut whole = BytesMut::new();
     loop {
+        progress.await_more();
         let frame = within(idle, incoming.frame()).await.map_err(|_| ErrorKind::ClientTimeout)?;
         match progress.note(frame) {
             Some(Ok(frame)) => {
@@ -44,35 +44,22 @@ pub(crate) async fn collect(
 pub(crate) enum Held {
     Whole(Bytes),
     /// It was larger: what was read already, and the rest to come.
-    TooLarge(Vec<Frame<Bytes>>),
+    TooLarge(Bytes),
     BrokeOff(ErrorKind),
 }
 
 /// An upstream's body, up to `most` bytes.
 pub(crate) async fn hold(body: &mut UpstreamBody, pool: &ConnectionPool, most: u64) -> Held {
-    let mut frames: Vec<Frame<Bytes>> = Vec::new();
-    let mut size = 0;
+    let mut whole = BytesMut::new();
     loop {
         match std::future::poll_fn(|context| body.poll_next(context, pool)).await {
-            Some(Ok(frame)) => {
-                size += frame.data_ref().map_or(0, Bytes::len) as u64;
-                frames.push(frame);
-                if size > most {
-                    return Held::TooLarge(frames);
-                }
-            }
+            // Trailers of a body that hooks rewrite would speak of another one.
+            Some(Ok(frame)) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
             Some(Err(BodyError(kind))) => return Held::BrokeOff(kind),
-            None => {
-                let pieces = frames.iter().filter_map(Frame::data_ref);
-                return Held::Whole(
-                    pieces
-                        .fold(BytesMut::new(), |mut whole, piece| {
-                            whole.extend_from_slice(piece);
-                            whole
-                        })
-                        .freeze(),
-                );
-            }
+            None => return Held::Whole(whole.freeze()),
+        }
+        if whole.len() as u64 > most {
+            return Held::TooLarge(whole.freeze());
         }
     }
 }
@@ -85,9 +72,10 @@ pub(crate) fn pipe_request(
     mut incoming: Incoming,
     progress: Rc<Progress>,
 ) -> RequestBody {
-    let (pieces, piped) = mpsc::channel(PIECES);
+    let (pieces, piped) = piped();
     tokio::task::spawn_local(async move {
         loop {
+            progress.await_more();
             let next = tokio::select! {
                 biased;
                 () = pieces.closed() => return,
@@ -99,8 +87,7 @@ pub(crate) fn pipe_request(
                     Err(trailers) => (Bytes::new(), Some(trailers), true),
                 },
                 Some(Err(error)) => {
-                    let _ = pieces.send(Err(error)).await;
-                    return;
+                    return pieces.break_off(error).await;
                 }
                 None => (Bytes::new(), None, true),
             };
@@ -111,12 +98,14 @@ pub(crate) fn pipe_request(
                 data = left;
                 if !matches!(outcome, Outcome::Continue) {
                     progress.fail(ErrorKind::PluginFailed);
-                    let _ = pieces.send(Err(BodyError(ErrorKind::PluginFailed))).await;
-                    return;
+                    return pieces.break_off(BodyError(ErrorKind::PluginFailed)).await;
                 }
             }
-            if !passed_on(&pieces, data, trailers).await || end {
+            if !passed_on(&pieces, data, trailers).await {
                 return;
+            }
+            if end {
+                return pieces.end().await;
             }
         }
     });
@@ -124,13 +113,8 @@ pub(crate) fn pipe_request(
 }
 
 /// As [`pipe_request`], for an upstream's body.
-pub(crate) fn pipe_response(
-    worker: Rc<Shared>,
-    runs: Vec<Run>,
-    seat: Rc<Seat>,
-    mut body: UpstreamBody,
-) -> mpsc::Receiver<Result<Frame<Bytes>, BodyError>> {
-    let (pieces, piped) = mpsc::channel(PIECES);
+pub(crate) fn pipe_response(worker: Rc<Shared>, runs: Vec<Run>, seat: Rc<Seat>, mut body: UpstreamBody) -> PipedBody {
+    let (pieces, piped) = piped();
     tokio::task::spawn_local(async move {
         loop {
             let next = tokio::select! {
@@ -144,8 +128,7 @@ pub(crate) fn pipe_response(
                     Err(trailers) => (Bytes::new(), Some(trailers), true),
                 },
                 Some(Err(error)) => {
-                    let _ = pieces.send(Err(error)).await;
-                    return;
+                    return pieces.break_off(error).await;
                 }
                 None => (Bytes::new(), None, true),
             };
@@ -155,30 +138,26 @@ pub(crate) fn pipe_response(
                 seat.put(exchange);
                 data = left;
                 if !matches!(outcome, Outcome::Continue) {
-                    let _ = pieces.send(Err(BodyError(ErrorKind::PluginFailed))).await;
-                    return;
+                    return pieces.break_off(BodyError(ErrorKind::PluginFailed)).await;
                 }
             }
-            if !passed_on(&pieces, data, trailers).await || end {
+            if !passed_on(&pieces, data, trailers).await {
                 return;
+            }
+            if end {
+                return pieces.end().await;
             }
         }
     });
     piped
 }
 
-/// Frames that were read already, then the rest of the body as it comes.
-pub(crate) fn replay(
-    worker: Rc<Shared>,
-    frames: Vec<Frame<Bytes>>,
-    mut body: UpstreamBody,
-) -> mpsc::Receiver<Result<Frame<Bytes>, BodyError>> {
-    let (pieces, piped) = mpsc::channel(PIECES);
+/// What was read already, then the rest of the body as it comes.
+pub(crate) fn replay(worker: Rc<Shared>, front: Bytes, mut body: UpstreamBody) -> PipedBody {
+    let (pieces, piped) = piped();
     tokio::task::spawn_local(async move {
-        for frame in frames {
-            if pieces.send(Ok(frame)).await.is_err() {
-                return;
-            }
+        if !pieces.send(Frame::data(front)).await {
+            return;
         }
         loop {
             let next = tokio::select! {
@@ -186,10 +165,14 @@ pub(crate) fn replay(
                 () = pieces.closed() => return,
                 next = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)) => next,
             };
-            let Some(frame) = next else { return };
-            let broken = frame.is_err();
-            if pieces.send(frame).await.is_err() || broken {
-                return;
+            match next {
+                Some(Ok(frame)) => {
+                    if !pieces.send(frame).await {
+                        return;
+                    }
+                }
+                Some(Err(error)) => return pieces.break_off(error).await,
+                None => return pieces.end().await,
             }
         }
     });
@@ -197,20 +180,13 @@ pub(crate) fn replay(
 }
 
 /// False when nobody reads any more.
-async fn passed_on(
-    pieces: &mpsc::Sender<Result<Frame<Bytes>, BodyError>>,
-    data: Bytes,
-    trailers: Option<Frame<Bytes>>,
-) -> bool {
-    let sent = data.is_empty() || pieces.send(Ok(Frame::data(data))).await.is_ok();
+async fn passed_on(pieces: &PieceSender, data: Bytes, trailers: Option<Frame<Bytes>>) -> bool {
+    let sent = data.is_empty() || pieces.send(Frame::data(data)).await;
     match trailers {
-        Some(trailers) if sent => pieces.send(Ok(trailers)).await.is_ok(),
+        Some(trailers) if sent => pieces.send(trailers).await,
         _ => sent,
     }
 }
-
-/// Pieces between a hook and the connection.
-const PIECES: usize = 4;
 
 /// Reads what is left of a small body, so that its connection can be kept after an early answer.
 /// False when it can't: there is more, it comes slowly, or the client waits to be asked for it.

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use tollgate_model::condition::AddressBlock;
 
+use crate::normal_form::PathRules;
+
 /// How the data plane treats connections and requests.
 #[derive(Clone, Debug)]
 pub struct ProxyConfig {
@@ -16,12 +18,15 @@ pub struct ProxyConfig {
     pub header_count: usize,
     /// Bytes of a request's target.
     pub target_size: usize,
+    /// What is refused of a request's path.
+    pub path_rules: PathRules,
     /// Bytes of a request's body; `None` is no limit.
     pub body_size: Option<u64>,
     /// How long a client may be silent: until the first byte of a request, from the connection's start
-    /// or the end of the response before, and within a body; and how long it may take nothing of a response.
+    /// or the end of the response before. How long it may take nothing of a response, and how long a
+    /// connection of HTTP/2 may have no stream open.
     pub idle: Duration,
-    /// From the first byte of a request's head to its last.
+    /// From the first byte of a request's head to its last. Of what opens a connection of HTTP/2 too.
     pub head: Duration,
     /// Idle connections kept to one target, per worker.
     pub upstream_idle_connections: usize,
@@ -37,6 +42,8 @@ pub struct ProxyConfig {
     pub connections_per_address: Option<usize>,
     /// Descriptors from this number on are left to others than clients.
     pub descriptor_ceiling: usize,
+    /// Streams that a client may have open on one HTTP/2 connection.
+    pub http2_streams: u32,
 }
 
 /// Why a [`ProxyConfig`] can't be used.
@@ -52,6 +59,7 @@ impl Default for ProxyConfig {
             head_size: 64 << 10,
             header_count: 100,
             target_size: 8 << 10,
+            path_rules: PathRules::Strict,
             body_size: None,
             idle: Duration::from_secs(75),
             upstream_idle_connections: 256,
@@ -61,6 +69,7 @@ impl Default for ProxyConfig {
             connections: None,
             connections_per_address: None,
             descriptor_ceiling: usize::MAX,
+            http2_streams: 128,
         }
     }
 }
@@ -76,6 +85,7 @@ impl ProxyConfig {
             || self.target_size == 0
             || self.connections == Some(0)
             || self.connections_per_address == Some(0)
+            || self.http2_streams == 0
         {
             return Err(InvalidProxy("limits of 0 would refuse everything"));
         }

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     NoTarget,
     ConnectFailed,
     ConnectTimeout,
+    /// Who the target is could not be verified, or it did not accept who we are.
+    UpstreamTls,
     UpstreamFailed,
     UpstreamTimeout,
     /// The client's body broke off or stalled.
@@ -38,7 +40,7 @@ impl ErrorKind {
             ErrorKind::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorKind::PluginFailed => StatusCode::INTERNAL_SERVER_ERROR,
             ErrorKind::Degraded | ErrorKind::PluginBusy | ErrorKind::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::ConnectFailed | ErrorKind::UpstreamFailed => StatusCode::BAD_GATEWAY,
+            ErrorKind::ConnectFailed | ErrorKind::UpstreamTls | ErrorKind::UpstreamFailed => StatusCode::BAD_GATEWAY,
             ErrorKind::ConnectTimeout | ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -63,6 +65,7 @@ impl ErrorKind {
             ErrorKind::NoTarget => "no upstream target is available",
             ErrorKind::ConnectFailed => "the upstream can't be reached",
             ErrorKind::ConnectTimeout => "connecting to the upstream took too long",
+            ErrorKind::UpstreamTls => "no trusted connection to the upstream is possible",
             ErrorKind::UpstreamFailed => "the upstream gave no valid response",
             ErrorKind::UpstreamTimeout => "the upstream took too long to respond",
             ErrorKind::ClientBody => "the request body is broken",
@@ -98,12 +101,13 @@ impl ErrorKind {
             ErrorKind::UpstreamTimeout => 13,
             ErrorKind::ClientBody => 14,
             ErrorKind::ClientTimeout => 15,
+            ErrorKind::UpstreamTls => 16,
         }
     }
 }
 
 /// Metric labels in the order of [`ErrorKind::index`].
-pub(crate) const LABELS: [&str; 16] = [
+pub(crate) const LABELS: [&str; 17] = [
     "bad_request",
     "no_route",
     "method_not_allowed",
@@ -120,4 +124,5 @@ pub(crate) const LABELS: [&str; 16] = [
     "upstream_timeout",
     "client_body",
     "client_timeout",
+    "upstream_tls",
 ];

@@ -1,7 +1,10 @@
 //! Fields that a proxy takes away and adds (RFC 9110, 7.6).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use smallvec::SmallVec;
 use tollgate_plugin_host::{CONSUMER_FIELDS, Identity};
 
 use crate::intake::Ends;
@@ -12,33 +15,51 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     connection_options(headers).any(|option| option.eq_ignore_ascii_case("upgrade")).then(|| protocol.clone())
 }
 
-/// Takes away what belongs to one connection only, and what `Connection` names.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
-        return;
+/// Takes away what belongs to one connection only, and what `Connection` names. `found`: those that are
+/// there, as bits.
+fn remove_hop_by_hop(headers: &mut HeaderMap, found: u16) {
+    if found & HAS_CONNECTION != 0 {
+        // Names are collected first: `Connection` itself must not change while it is read.
+        let names = connection_options(headers).filter(|option| !names_no_field(option));
+        let named: SmallVec<[HeaderName; 2]> =
+            names.filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()).collect();
+        for name in named.iter().filter(|name| !END_TO_END.contains(*name) && !is_forwarding(name.as_str())) {
+            headers.remove(name);
+        }
     }
-    // Names are collected first: `Connection` itself must not change while it is read.
-    let named: Vec<HeaderName> =
-        connection_options(headers).filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()).collect();
-    for name in named.iter().filter(|name| !END_TO_END.contains(*name)) {
-        headers.remove(name);
+    for (bit, name) in HOP_BY_HOP.iter().enumerate() {
+        if found & 1 << bit != 0 {
+            headers.remove(name);
+        }
     }
-    remove_all(headers, is_hop_by_hop);
 }
 
-/// Leaves one way to tell where a response's body ends. `exact` is its length, where it is known.
-pub(crate) fn one_length(headers: &mut HeaderMap, exact: Option<u64>) {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
-        return;
+/// Options that are no fields, or fields that go anyway: what is usually there.
+fn names_no_field(option: &str) -> bool {
+    option.eq_ignore_ascii_case("keep-alive") || option.eq_ignore_ascii_case("close") || option.is_empty()
+}
+
+/// Takes away what belongs to the upstream's own connection, and leaves one way to tell where the
+/// response's body ends. `exact` is its length, where it is known.
+pub(crate) fn cleanse_response(headers: &mut HeaderMap, exact: Option<u64>) {
+    let (mut found, mut lengths, mut plain) = (0, 0, true);
+    for (name, value) in headers.iter() {
+        if name == header::CONTENT_LENGTH {
+            lengths += 1;
+            plain &= value.as_bytes().iter().all(u8::is_ascii_digit);
+        } else {
+            found |= hop_by_hop(name.as_str());
+        }
     }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let plain = lengths.next().is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
-    if plain && lengths.next().is_none() {
+    let chunked = found & HAS_TRANSFER_ENCODING != 0;
+    if found != 0 {
+        remove_hop_by_hop(headers, found);
+    }
+    if lengths == 0 || (lengths == 1 && plain && !chunked) {
         return;
     }
     headers.remove(header::CONTENT_LENGTH);
-    if let Some(exact) = exact {
+    if let Some(exact) = exact.filter(|_| !chunked) {
         headers.insert(header::CONTENT_LENGTH, exact.into());
     }
 }
@@ -53,17 +74,31 @@ pub(crate) fn accepts_trailers(headers: &HeaderMap) -> bool {
 /// only the gateway may say of consumers and, unless the peer is trusted, of the way a request came.
 /// Names with `_` for `-` count as the same: many servers read them so.
 pub(crate) fn cleanse(headers: &mut HeaderMap, trusted: bool) {
-    let unwanted = if trusted { forged_by_anybody } else { forged_by_strangers };
+    let forged = if trusted { forged_by_anybody } else { forged_by_strangers };
     // Usually there is nothing: one look at each name instead of a search for each that is unwanted.
-    if !headers.keys().any(|name| is_hop_by_hop(name.as_str()) || unwanted(name.as_str())) {
-        return;
+    let (mut found, mut any_forged) = (0, false);
+    for name in headers.keys().map(HeaderName::as_str) {
+        found |= hop_by_hop(name);
+        any_forged |= forged(name);
     }
-    let trailers = accepts_trailers(headers);
-    remove_hop_by_hop(headers);
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    if found != 0 {
+        let trailers = found & HAS_TE != 0 && accepts_trailers(headers);
+        remove_hop_by_hop(headers, found);
+        if trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
     }
-    remove_all(headers, unwanted);
+    if any_forged {
+        remove_all(headers, forged);
+    }
+}
+
+/// Takes away trailers that would say where a message goes or ends, or who sent it (RFC 9110, 6.5.1): a
+/// receiver may merge them into the head.
+pub(crate) fn cleanse_trailers(trailers: &mut HeaderMap) {
+    remove_all(trailers, |name| {
+        hop_by_hop(name) != 0 || forged_by_strangers(name) || is_forwarding(name) || NO_TRAILERS.contains(&name)
+    });
 }
 
 fn remove_all(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
@@ -73,7 +108,10 @@ fn remove_all(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
 }
 
 fn forged_by_anybody(name: &str) -> bool {
-    is_consumer(name) || (name.contains('_') && (is_consumer(&dashed(name)) || is_forwarding(&dashed(name))))
+    is_consumer(name)
+        || is_client_certificate(name)
+        || (name.contains('_')
+            && (is_consumer(&dashed(name)) || is_client_certificate(&dashed(name)) || is_forwarding(&dashed(name))))
 }
 
 fn forged_by_strangers(name: &str) -> bool {
@@ -84,23 +122,28 @@ fn dashed(name: &str) -> String {
     name.replace('_', "-")
 }
 
-fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "http2-settings"
-    )
+/// The bit of a field in [`HOP_BY_HOP`]; 0 of any other.
+fn hop_by_hop(name: &str) -> u16 {
+    match name {
+        "connection" => HAS_CONNECTION,
+        "te" => HAS_TE,
+        "transfer-encoding" => HAS_TRANSFER_ENCODING,
+        "upgrade" => 1 << 3,
+        "keep-alive" => 1 << 4,
+        "proxy-authenticate" => 1 << 5,
+        "proxy-authorization" => 1 << 6,
+        "proxy-connection" => 1 << 7,
+        "http2-settings" => 1 << 8,
+        _ => 0,
+    }
 }
 
 fn is_consumer(name: &str) -> bool {
     CONSUMER_FIELDS.contains(&name)
+}
+
+fn is_client_certificate(name: &str) -> bool {
+    matches!(name, "client-cert" | "client-cert-chain")
 }
 
 fn is_forwarding(name: &str) -> bool {
@@ -115,12 +158,28 @@ fn is_forwarding(name: &str) -> bool {
     )
 }
 
+/// One Cookie field of those that HTTP/2 clients may split it into (RFC 9113, 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if crumbs.nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let whole = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).expect("made of field values");
+    headers.insert(header::COOKIE, whole);
+}
+
 pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>) {
     if let Some(identity) = identity {
         for (name, value) in &identity.headers {
             headers.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// A certificate (DER) as `Client-Cert` has it: a byte sequence (RFC 9440, 2.1; RFC 8941, 3.3.5).
+pub(crate) fn client_certificate(der: &[u8]) -> HeaderValue {
+    HeaderValue::try_from(format!(":{}:", STANDARD.encode(der))).expect("base64 is a field value")
 }
 
 /// `X-Forwarded-*`: added to what a trusted proxy said, put in place of what anybody else did.
@@ -140,14 +199,23 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static s
         }
     };
     say(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    say(X_FORWARDED_PORT, ends.local_port.clone());
     if !host.is_empty() {
         say(X_FORWARDED_HOST, host.clone());
+    } else if !ends.trusted {
+        headers.remove(X_FORWARDED_HOST);
     }
-    say(X_FORWARDED_PORT, ends.local_port.clone());
+    if let Some(certificate) = &ends.client_certificate {
+        headers.insert(CLIENT_CERT, certificate.clone());
+    }
 }
 
 pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
-    let own = if version == Version::HTTP_10 { VIA_10 } else { VIA_11 };
+    let own = match version {
+        Version::HTTP_10 => VIA_10,
+        Version::HTTP_2 => VIA_20,
+        _ => VIA_11,
+    };
     headers.append(header::VIA, own);
 }
 
@@ -164,10 +232,12 @@ fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const VIA_11: HeaderValue = HeaderValue::from_static("1.1 tollgate");
+const VIA_20: HeaderValue = HeaderValue::from_static("2.0 tollgate");
 const VIA_10: HeaderValue = HeaderValue::from_static("1.0 tollgate");
 
 /// What a `Connection` field can't make disappear: it decides where a request goes or who sent it.
@@ -179,6 +249,38 @@ const END_TO_END: [HeaderName; 7] = [
     header::COOKIE,
     header::CACHE_CONTROL,
     X_REQUEST_ID,
+];
+
+/// In the order of [`hop_by_hop`]'s bits.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
+const HAS_CONNECTION: u16 = 1;
+const HAS_TE: u16 = 1 << 1;
+const HAS_TRANSFER_ENCODING: u16 = 1 << 2;
+
+/// Fields of a head that must not come behind a body.
+const NO_TRAILERS: [&str; 12] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "max-forwards",
+    "set-cookie",
+    "trailer",
+    "www-authenticate",
 ];
 
 #[cfg(test)]
@@ -202,13 +304,62 @@ mod tests {
             ("te", "trailers"),
         ]);
         assert!(accepts_trailers(&headers));
-        remove_hop_by_hop(&mut headers);
+        cleanse_response(&mut headers, None);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization"]);
     }
 
     #[test]
+    fn crumbs_become_a_cookie() {
+        let mut headers = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3"), ("cookie", "d=4")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3; d=4"]);
+    }
+
+    #[test]
+    fn every_hop_by_hop_field_has_its_bit() {
+        for (bit, name) in HOP_BY_HOP.iter().enumerate() {
+            assert_eq!(hop_by_hop(name.as_str()), 1 << bit, "{name}");
+        }
+    }
+
+    #[test]
+    fn connection_can_not_remove_what_a_proxy_vouched_for() {
+        let mut headers = map(&[("connection", "x-forwarded-for, X-Request-Id"), ("x-forwarded-for", "192.0.2.1")]);
+        cleanse(&mut headers, true);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-forwarded-for"]);
+    }
+
+    #[test]
+    fn trailers_say_nothing_of_framing_or_identity() {
+        let mut trailers = map(&[
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("x-consumer-username", "root"),
+            ("x_forwarded_for", "10.0.0.1"),
+            ("x-forwarded-host", "evil"),
+            ("grpc-status", "0"),
+        ]);
+        cleanse_trailers(&mut trailers);
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
+    }
+
+    #[test]
+    fn a_host_that_nobody_named_can_not_be_forged() {
+        let mut headers = map(&[("x-forwarded-host", "evil")]);
+        let ends = Ends::new("192.0.2.7:1000".parse().unwrap(), "192.0.2.1:8000".parse().unwrap(), false);
+        forwarded(&mut headers, &ends, "http", &HeaderValue::from_static(""));
+        assert!(!headers.contains_key("x-forwarded-host"));
+    }
+
+    #[test]
     fn underscores_forge_nothing() {
-        let mut headers = map(&[("x_consumer_id", "root"), ("x-real-ip", "1.2.3.4"), ("x_harmless", "1")]);
+        let mut headers = map(&[
+            ("x_consumer_id", "root"),
+            ("client-cert", ":AA==:"),
+            ("client_cert", "x"),
+            ("x-real-ip", "1.2.3.4"),
+            ("x_harmless", "1"),
+        ]);
         cleanse(&mut headers, false);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_harmless"]);
     }

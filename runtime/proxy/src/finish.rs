@@ -15,8 +15,8 @@ use crate::fields;
 use crate::forward::Forwarded;
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
-use crate::service::Upgrade;
 use crate::tunnel::{self, Upgrading};
+use crate::upgrade::{Handshake, Upgrade};
 use crate::worker::Shared;
 
 /// An answer of the gateway or of a plugin, through the response hooks.
@@ -25,8 +25,9 @@ pub(crate) async fn answer(
     runs: &[Run],
     mut exchange: Box<Exchange>,
     answer: Answer,
-    record: Box<Record>,
+    mut record: Box<Record>,
 ) -> Response<ResponseBody> {
+    record.abandon_body();
     let mut body = answer.body;
     exchange.response.begin(answer.status, answer.headers, answer.origin);
     let outcome;
@@ -51,10 +52,9 @@ pub(crate) async fn forwarded(
     let upstream_end =
         (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
     let (mut parts, incoming) = response.into_parts();
-    let protocol = parts.headers.get(header::UPGRADE).cloned();
+    let protocol = upstream_end.as_ref().and_then(|_| parts.headers.get(header::UPGRADE).cloned());
     let has_body = exchange.request.method != http::Method::HEAD;
-    fields::one_length(&mut parts.headers, has_body.then(|| incoming.size_hint().exact()).flatten());
-    fields::remove_hop_by_hop(&mut parts.headers);
+    fields::cleanse_response(&mut parts.headers, has_body.then(|| incoming.size_hint().exact()).flatten());
     fields::via(&mut parts.headers, parts.version);
     exchange.response.begin(parts.status, parts.headers, Origin::Upstream);
     let outcome;
@@ -63,17 +63,25 @@ pub(crate) async fn forwarded(
         return send_whole(worker, exchange, outcome, Bytes::new(), record);
     }
     match (upstream_end, upgrade) {
+        // To a CONNECT that would say that the tunnel stands.
+        (None, Some(Upgrade { handshake: Some(_), .. })) if succeeded(&exchange) => {
+            send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record)
+        }
         (None, _) => {
             let body = UpstreamBody::new(incoming, connection, idle, in_flight);
             send_upstream(worker, runs, exchange, body, record).await
         }
         // A plugin took the upgrade back.
         (Some(_), _) if !switches(&exchange) => send_whole(worker, exchange, Ok(()), Bytes::new(), record),
-        (Some(upstream), Some(Upgrade { client, protocol: wanted })) => {
+        (Some(upstream), Some(Upgrade { client, protocol: wanted, handshake })) => {
+            if handshake.as_ref().is_some_and(|handshake| !proven(handshake, &mut exchange)) {
+                return send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record);
+            }
             let head = leave(worker, &mut exchange, &record);
             record.seat.put(exchange);
             let protocol = protocol.unwrap_or(wanted);
-            let upgrading = Upgrading { client, upstream, protocol, connection, in_flight };
+            let by_connect = handshake.is_some();
+            let upgrading = Upgrading { client, upstream, protocol, by_connect, connection, in_flight };
             tunnel::open(worker, upgrading, head.headers, record)
         }
         // A protocol nobody asked for.
@@ -83,6 +91,14 @@ pub(crate) async fn forwarded(
 
 fn switches(exchange: &Exchange) -> bool {
     exchange.response.head.as_ref().is_some_and(|head| head.status == StatusCode::SWITCHING_PROTOCOLS)
+}
+
+fn succeeded(exchange: &Exchange) -> bool {
+    exchange.response.head.as_ref().is_some_and(|head| head.status.is_success())
+}
+
+fn proven(handshake: &Handshake, exchange: &mut Exchange) -> bool {
+    exchange.response.head.as_mut().is_some_and(|head| handshake.is_proven(&mut head.headers))
 }
 
 /// What a failed hook means for its request.
@@ -171,11 +187,11 @@ async fn send_upstream(
             (exchange, left) = whole_body_hooks(worker, &wanting, exchange, whole).await;
             send_whole(worker, exchange, Ok(()), left, record)
         }
-        Held::TooLarge(frames) => {
+        Held::TooLarge(front) => {
             let head = leave(worker, &mut exchange, &record);
             record.seat.put(exchange);
             record.answered(head.status);
-            let piped = buffered::replay(Rc::clone(worker), frames, body);
+            let piped = buffered::replay(Rc::clone(worker), front, body);
             respond::assembled(head.status, head.headers, ResponseBody::piped(piped, record))
         }
         Held::BrokeOff(kind) => send_whole(worker, exchange, Err(kind), Bytes::new(), record),

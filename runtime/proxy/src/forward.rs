@@ -1,22 +1,25 @@
 //! Sends a request upstream and gets the head of its response.
 
+mod head;
+mod retry;
+
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Response};
 use hyper::body::Incoming;
-use tollgate_model::entity::Timeouts;
-use tollgate_plugin_host::{Exchange, RequestHead};
+use tollgate_model::entity::RetryOn;
 
-use crate::body::{Progress, RequestBody};
+use self::retry::Attempts;
+use crate::body::{Progress, RequestBody, Retained};
+use crate::buffered;
 use crate::error::ErrorKind;
-use crate::fields;
 use crate::intake::Ends;
 use crate::record::Record;
-use crate::snapshot::{ServiceEntry, prefixed};
-use crate::timer::{Elapsed, within};
-use crate::upstream::{Endpoint, InFlight, PooledConnection, SendFailure};
+use crate::snapshot::ServiceEntry;
+use crate::timer::{Elapsed, Idle};
+use crate::upstream::{Endpoint, InFlight, PooledConnection};
 use crate::worker::Shared;
 
 /// What an upstream answered, and the connection it comes on.
@@ -35,88 +38,215 @@ pub(crate) struct Outbound {
     pub(crate) preserve_host: bool,
 }
 
-/// Chooses targets until one answers. Only what was never sent, or is safe to repeat and has no
-/// body, is sent again.
+/// Chooses targets until one answers. Without a policy of the service only what was never sent, or is
+/// safe to repeat on a connection that turned out closed, is sent again.
 pub(crate) async fn forward(
-    worker: &Shared,
+    worker: &Rc<Shared>,
     ends: &Ends,
     service: &ServiceEntry,
     outbound: Outbound,
     record: &mut Record,
 ) -> Result<Forwarded, ErrorKind> {
+    let Ok(balancer) = &service.balancer else { return Err(ErrorKind::Degraded) };
     let Outbound { body, progress, upgrade, preserve_host } = outbound;
-    let bodiless = matches!(body, RequestBody::Empty);
-    let mut body = Some(body);
-    let mut tried: Vec<Arc<Endpoint>> = Vec::new();
-    let mut last = ErrorKind::NoTarget;
-    let mut stale = 0;
+    let mut attempts = Attempts::begin(worker, service);
+    let mut body = Sending::new(body, attempts.are_several(), service);
+    let errand = Errand { worker, ends, service, progress: &progress, upgrade: upgrade.as_ref(), preserve_host };
     let started = Instant::now();
-    while tried.len() < TARGETS_TRIED && stale < STALE_CONNECTIONS {
-        let Some(endpoint) = service.balancer.choose(&tried) else { break };
+    let mut last = ErrorKind::NoTarget;
+    while let Some(endpoint) = attempts.target(balancer) {
         record.attempts += 1;
-        let mut connection = match worker.pool.connect(&endpoint, &service.timeouts).await {
-            Ok(connection) => connection,
-            Err((kind, detail)) => {
-                tracing::warn!(target = &*endpoint.address, detail, "upstream connection failed");
-                tried.push(endpoint);
-                last = kind;
-                continue;
-            }
-        };
-        let in_flight = InFlight::begin(Arc::clone(&endpoint));
-        let mut exchange = record.exchange().await;
-        let head = head(&exchange, service, &endpoint, ends, upgrade.as_ref(), preserve_host);
-        exchange.request.sent = true;
-        record.seat.put(exchange);
-        let head = head?;
-        let repeatable = bodiless && head.method.is_idempotent();
-        let sending = body.take().unwrap_or(RequestBody::Empty);
-        let outcome = waited(&service.timeouts, &progress, connection.send(joined(head, sending))).await;
-        match outcome {
-            Ok(Ok(response)) => {
-                record.upstream = Some(Arc::clone(&endpoint));
+        let (kind, again) = match errand.attempt(&endpoint, &attempts, &mut body, record).await {
+            Outcome::Answered(forwarded) => {
+                body.let_go();
+                record.upstream = Some(endpoint);
                 record.upstream_duration = Some(started.elapsed());
-                return Ok(Forwarded { response, connection, in_flight });
+                return Ok(forwarded);
             }
-            Ok(Err(failure)) => {
-                if let Some(kind) = progress.failure() {
-                    return Err(kind);
-                }
-                tracing::debug!(target = &*endpoint.address, detail = failure.detail, "request failed upstream");
-                last = failure.kind;
-                if !again(failure, connection.reused, repeatable, &mut body) {
-                    return Err(last);
-                }
-                stale += 1;
-            }
-            Err(Elapsed) => {
-                // Whoever kept us waiting: the client with its body, or the upstream.
-                let late = if progress.is_done() { ErrorKind::UpstreamTimeout } else { ErrorKind::ClientTimeout };
-                return Err(progress.failure().unwrap_or(late));
-            }
+            Outcome::Unreachable(kind) => (kind, attempts.after_unreachable(endpoint, balancer).await),
+            Outcome::Unsent(kind) => (kind, attempts.after_unsent()),
+            Outcome::Wanted(kind) => (kind, attempts.again(endpoint, balancer).await),
+            Outcome::Failed(kind) => (kind, false),
+        };
+        last = kind;
+        if !again {
+            break;
         }
     }
     Err(last)
 }
 
-/// Whether the request may be sent once more; its body is back in place then.
-fn again(failure: SendFailure, reused: bool, repeatable: bool, body: &mut Option<RequestBody>) -> bool {
-    match failure.unsent {
-        Some(request) => {
-            *body = Some(request.into_body());
-            true
+/// What stays the same from attempt to attempt.
+struct Errand<'a> {
+    worker: &'a Rc<Shared>,
+    ends: &'a Ends,
+    service: &'a ServiceEntry,
+    progress: &'a Progress,
+    upgrade: Option<&'a HeaderValue>,
+    preserve_host: bool,
+}
+
+/// What came of one attempt.
+enum Outcome {
+    Answered(Forwarded),
+    /// No connection could be made.
+    Unreachable(ErrorKind),
+    /// The target did nothing with it.
+    Unsent(ErrorKind),
+    /// Another attempt is wanted, and granted.
+    Wanted(ErrorKind),
+    Failed(ErrorKind),
+}
+
+impl Errand<'_> {
+    async fn attempt(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        attempts: &Attempts<'_>,
+        body: &mut Sending,
+        record: &Record,
+    ) -> Outcome {
+        let Errand { worker, service, progress, .. } = self;
+        let mut connection = match worker.pool.connect(endpoint, &service.timeouts, self.upgrade.is_some()).await {
+            Ok(connection) => connection,
+            Err(failure) => {
+                tracing::warn!(target = &*endpoint.display, detail = failure.detail, "upstream connection failed");
+                return Outcome::Unreachable(failure.kind);
+            }
+        };
+        let in_flight = InFlight::begin(Arc::clone(endpoint));
+        let mut exchange = record.exchange().await;
+        let request = head::request(self, &exchange, &connection, body.next(&connection));
+        exchange.request.sent = true;
+        let method = exchange.request.method.clone();
+        record.seat.put(exchange);
+        let request = match request {
+            Ok(request) => request,
+            Err(kind) => return Outcome::Failed(kind),
+        };
+        let sent = Instant::now();
+        let mut timer = connection.take_timer();
+        let outcome = waited(&mut timer, service.response_patience(), progress, connection.send(request)).await;
+        connection.timer = timer;
+        let again = |on, body: &Sending| attempts.may_repeat(&method) && body.can_repeat() && attempts.granted(on);
+        let (kind, on) = match outcome {
+            Ok(Ok(response)) => {
+                let wanted = attempts.are_several().then(|| retry::wanted(response.status())).flatten();
+                if wanted.is_some_and(|on| again(on, body)) {
+                    set_aside(worker, response, connection);
+                    return Outcome::Wanted(ErrorKind::UpstreamFailed);
+                }
+                return Outcome::Answered(Forwarded { response, connection, in_flight });
+            }
+            Ok(Err(failure)) => {
+                if let Some(kind) = progress.failure() {
+                    return Outcome::Failed(kind);
+                }
+                tracing::debug!(target = &*endpoint.display, detail = failure.detail, "request failed upstream");
+                // The target closed a connection that had been kept, just as this request went out.
+                let stale = connection.reused && failure.lost && method.is_idempotent() && body.can_repeat();
+                if body.back(failure.unsent, failure.refused) || stale {
+                    return Outcome::Unsent(failure.kind);
+                }
+                (failure.kind, RetryOn::Reset)
+            }
+            // Whoever kept us waiting: the client with its body, or the upstream.
+            Err(Elapsed) if progress.is_awaited() => {
+                return Outcome::Failed(progress.failure().unwrap_or(ErrorKind::ClientTimeout));
+            }
+            Err(Elapsed) => {
+                connection.suspect(sent);
+                (progress.failure().unwrap_or(ErrorKind::UpstreamTimeout), RetryOn::Timeout)
+            }
+        };
+        if again(on, body) { Outcome::Wanted(kind) } else { Outcome::Failed(kind) }
+    }
+}
+
+/// Reads what is left of an answer that nobody gets, so that its connection can be kept.
+fn set_aside(worker: &Rc<Shared>, response: Response<Incoming>, connection: PooledConnection) {
+    let worker = Rc::clone(worker);
+    tokio::task::spawn_local(async move {
+        if buffered::discard(response.into_body(), false).await {
+            connection.give_back(&worker.pool);
         }
-        // The target closed a connection that had been idle, just as this request went out.
-        None => reused && repeatable,
+    });
+}
+
+/// The body of a request on its way.
+enum Sending {
+    /// Sent as it is; here until it is sent.
+    Once(Option<RequestBody>),
+    /// There is none.
+    Empty,
+    Retained(Retained),
+}
+
+impl Sending {
+    fn new(body: RequestBody, several: bool, service: &ServiceEntry) -> Sending {
+        match body {
+            RequestBody::Empty => Sending::Empty,
+            body if several => Sending::Retained(Retained::new(body, service.retries().body_size)),
+            body => Sending::Once(Some(body)),
+        }
+    }
+
+    fn next(&mut self, connection: &PooledConnection) -> RequestBody {
+        if let Sending::Once(body) = self
+            && connection.is_http2()
+            && let Some(body) = body.take()
+        {
+            // A target may refuse a stream after its body began.
+            *self = Sending::Retained(Retained::new(body, REFUSED_BODY));
+        }
+        match self {
+            Sending::Empty => RequestBody::Empty,
+            Sending::Once(body) => body.take().unwrap_or(RequestBody::Empty),
+            Sending::Retained(body) => body.attempt(),
+        }
+    }
+
+    /// Whether a request that had no effect can be sent again, given what came back of it.
+    fn back(&mut self, unsent: Option<Box<http::Request<RequestBody>>>, refused: bool) -> bool {
+        match (self, unsent) {
+            (Sending::Empty, unsent) => refused || unsent.is_some(),
+            (Sending::Once(body), Some(request)) => {
+                *body = Some(request.into_body());
+                true
+            }
+            (Sending::Once(_), None) => false,
+            (Sending::Retained(body), unsent) => (refused || unsent.is_some()) && body.can_repeat(),
+        }
+    }
+
+    /// Whether it is all there, though it was sent.
+    fn can_repeat(&self) -> bool {
+        match self {
+            Sending::Empty => true,
+            Sending::Once(_) => false,
+            Sending::Retained(body) => body.can_repeat(),
+        }
+    }
+
+    fn let_go(&self) {
+        if let Sending::Retained(body) = self {
+            body.let_go();
+        }
     }
 }
 
 /// Waits for the response's head: its time runs from the last progress of the request's body.
-async fn waited<T>(timeouts: &Timeouts, progress: &Progress, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+async fn waited<T>(
+    timer: &mut Idle,
+    patience: Duration,
+    progress: &Progress,
+    work: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
     let mut work = std::pin::pin!(work);
     let mut seen = progress.bytes();
     loop {
-        match within(timeouts.response, work.as_mut()).await {
+        timer.start_over(patience);
+        match timer.bound(work.as_mut()).await {
             Ok(done) => return Ok(done),
             Err(Elapsed) if progress.bytes() == seen => return Err(Elapsed),
             Err(Elapsed) => seen = progress.bytes(),
@@ -124,60 +254,5 @@ async fn waited<T>(timeouts: &Timeouts, progress: &Progress, work: impl Future<O
     }
 }
 
-/// The head that the upstream is sent.
-fn head(
-    exchange: &Exchange,
-    service: &ServiceEntry,
-    endpoint: &Endpoint,
-    ends: &Ends,
-    upgrade: Option<&HeaderValue>,
-    preserve_host: bool,
-) -> Result<http::request::Parts, ErrorKind> {
-    let request = &exchange.request;
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = request.method.clone();
-    parts.version = Version::HTTP_11;
-    parts.uri = request
-        .upstream_target()
-        .and_then(|target| prefixed(&service.path, target))
-        .map(http::Uri::from)
-        .ok_or(ErrorKind::BadRequest("the request target is not valid"))?;
-    parts.headers = headers(request, endpoint, ends, preserve_host);
-    fields::tell_consumer(&mut parts.headers, exchange.identity.as_deref());
-    if let Some(protocol) = upgrade {
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        parts.headers.insert(header::UPGRADE, protocol.clone());
-    }
-    Ok(parts)
-}
-
-fn headers(request: &RequestHead, endpoint: &Endpoint, ends: &Ends, preserve_host: bool) -> HeaderMap {
-    let mut headers = request.headers.clone();
-    // Answered here: the body is asked for when the upstream wants it.
-    headers.remove(header::EXPECT);
-    let host = match &request.host_override {
-        Some(host) => host,
-        None if preserve_host => request.authority.header(),
-        None => &endpoint.authority,
-    };
-    headers.insert(header::HOST, host.clone());
-    fields::forwarded(&mut headers, ends, request.scheme, request.authority.header());
-    fields::via(&mut headers, request.version);
-    headers.insert(fields::X_REQUEST_ID, request.id.clone());
-    headers
-}
-
-/// A body of unknown length is told to be one: for methods that seldom have a body hyper would
-/// leave it out otherwise.
-fn joined(mut head: http::request::Parts, body: RequestBody) -> Request<RequestBody> {
-    if http_body::Body::size_hint(&body).exact().is_none() {
-        head.headers.remove(header::CONTENT_LENGTH);
-        head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    Request::from_parts(head, body)
-}
-
-/// Targets of one request that may fail to connect.
-const TARGETS_TRIED: usize = 3;
-/// Connections of one request that may turn out to be closed.
-const STALE_CONNECTIONS: usize = 5;
+/// Bytes of a body that are kept until HTTP/2 can't refuse it any more.
+const REFUSED_BODY: u64 = 64 << 10;

@@ -1,5 +1,6 @@
 //! Takes a request in: checks what hyper leaves to us, finds the client, makes the request's head.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
 use tollgate_plugin_host::{Authority, RequestHead};
 
 use crate::config::ProxyConfig;
+use crate::drain::OpenCount;
 use crate::error::ErrorKind;
+use crate::normal_form::PathRules;
 use crate::{fields, normal_form};
 
 /// The ends of a client's connection, with what is told of them made once.
@@ -24,13 +27,27 @@ pub(crate) struct Ends {
     pub(crate) local_port: HeaderValue,
     /// A proxy whose own word is kept.
     pub(crate) trusted: bool,
+    /// `https` over TLS.
+    pub(crate) scheme: &'static str,
+    /// The certificate that the client proved to own, as `Client-Cert` has it.
+    pub(crate) client_certificate: Option<HeaderValue>,
+    /// Of an HTTP/2 connection: the streams that are open.
+    pub(crate) streams: Option<OpenCount>,
 }
 
 impl Ends {
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr, trusted: bool) -> Ends {
         let text = Bytes::from(peer.ip().to_canonical().to_string());
         let peer_text = HeaderValue::from_maybe_shared(text).expect("an address is a field value");
-        Ends { peer, peer_text, local_port: local.port().into(), trusted }
+        Ends {
+            peer,
+            peer_text,
+            local_port: local.port().into(),
+            trusted,
+            scheme: "http",
+            client_certificate: None,
+            streams: None,
+        }
     }
 }
 
@@ -44,19 +61,22 @@ pub(crate) struct RequestIds {
 /// The head of a request that may be routed; route and service are not known yet. On refusal the
 /// head comes back as far as it was understood, for the answer and the log.
 pub(crate) fn take_in(
-    parts: request::Parts,
+    mut parts: request::Parts,
     ends: &Ends,
     config: &ProxyConfig,
     ids: &RequestIds,
 ) -> (RequestHead, Result<(), ErrorKind>) {
+    if parts.version == Version::HTTP_2 {
+        fields::join_cookies(&mut parts.headers);
+    }
     let client = client_address(&parts.headers, ends, config);
-    let id = match parts.headers.get(&fields::X_REQUEST_ID) {
+    let survey = Survey::of(&parts.headers);
+    let id = match survey.id {
         Some(id) if acceptable_id(id) => id.clone(),
         _ => ids.next(),
     };
-    let checked = checked(&parts, config);
-    let (authority, uri, outcome) = match checked {
-        Ok((authority, uri)) => (authority, uri, Ok(())),
+    let (authority, uri, outcome) = match checked(&parts, &survey, config) {
+        Ok((authority, normal)) => (authority, normal.unwrap_or(parts.uri), Ok(())),
         Err(kind) => (Authority::new(HeaderValue::from_static(""), 0), parts.uri, Err(kind)),
     };
     let head = RequestHead {
@@ -65,7 +85,7 @@ pub(crate) fn take_in(
         uri,
         version: parts.version,
         headers: parts.headers,
-        scheme: "http",
+        scheme: ends.scheme,
         authority,
         client,
         peer: ends.peer,
@@ -78,51 +98,100 @@ pub(crate) fn take_in(
     (head, outcome)
 }
 
-fn checked(parts: &request::Parts, config: &ProxyConfig) -> Result<(Authority, Uri), ErrorKind> {
+/// What one look over a head's fields finds.
+#[derive(Default)]
+struct Survey<'h> {
+    /// As on the wire, line ends included.
+    size: usize,
+    host: Several<'h>,
+    transfer_encoding: Several<'h>,
+    content_length: Option<&'h HeaderValue>,
+    id: Option<&'h HeaderValue>,
+}
+
+/// A field of which there should be one at most.
+#[derive(Default)]
+struct Several<'h> {
+    first: Option<&'h HeaderValue>,
+    more: bool,
+}
+
+impl<'h> Survey<'h> {
+    fn of(headers: &'h HeaderMap) -> Survey<'h> {
+        let mut survey = Survey::default();
+        for (name, value) in headers {
+            survey.size += name.as_str().len() + value.len() + ": \r\n".len();
+            if name == header::HOST {
+                survey.host.add(value);
+            } else if name == header::TRANSFER_ENCODING {
+                survey.transfer_encoding.add(value);
+            } else if name == header::CONTENT_LENGTH {
+                survey.content_length = Some(value);
+            } else if name == fields::X_REQUEST_ID {
+                survey.id.get_or_insert(value);
+            }
+        }
+        survey
+    }
+}
+
+impl<'h> Several<'h> {
+    fn add(&mut self, value: &'h HeaderValue) {
+        self.more |= self.first.is_some();
+        self.first.get_or_insert(value);
+    }
+}
+
+/// The authority, and the target where it is not in its normal form yet.
+fn checked(
+    parts: &request::Parts,
+    survey: &Survey<'_>,
+    config: &ProxyConfig,
+) -> Result<(Authority, Option<Uri>), ErrorKind> {
     if parts.method == Method::CONNECT {
         return Err(ErrorKind::MethodNotAllowed);
     }
-    if parts.headers.len() > config.header_count || head_size(&parts.headers) > config.head_size {
+    if parts.headers.len() > config.header_count || survey.size > config.head_size {
         return Err(ErrorKind::HeadTooLarge);
     }
-    framing(&parts.headers)?;
+    framing(&survey.transfer_encoding)?;
     let target_size = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target_size > config.target_size {
         return Err(ErrorKind::TargetTooLong);
     }
     if let Some(most) = config.body_size
-        && content_length(&parts.headers).is_some_and(|length| length > most)
+        && survey.content_length.and_then(number).is_some_and(|length| length > most)
     {
         return Err(ErrorKind::BodyTooLarge);
     }
-    let authority = authority(parts)?;
-    Ok((authority, normal_target(&parts.uri)?))
-}
-
-/// As on the wire, line ends included.
-fn head_size(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
+    let authority = authority(parts, &survey.host)?;
+    Ok((authority, normal_target(&parts.uri, config.path_rules)?))
 }
 
 /// Exactly one way to tell where the body ends (RFC 9112, 6.3): anything else is read differently
 /// by somebody. (A Content-Length beside `chunked` never gets here: hyper drops it.)
-fn framing(headers: &HeaderMap) -> Result<(), ErrorKind> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+fn framing(codings: &Several<'_>) -> Result<(), ErrorKind> {
+    let Some(coding) = codings.first else { return Ok(()) };
+    if codings.more || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err(ErrorKind::BadRequest("the request's Transfer-Encoding is not exactly chunked"));
     }
     Ok(())
 }
 
 /// The host asked for: of an absolute target, otherwise of the one Host field (RFC 9112, 3.2).
-fn authority(parts: &request::Parts) -> Result<Authority, ErrorKind> {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
+fn authority(parts: &request::Parts, hosts: &Several<'_>) -> Result<Authority, ErrorKind> {
+    let host = hosts.first;
+    if hosts.more {
         return Err(ErrorKind::BadRequest("the request has more than one Host"));
     }
     let text = match (parts.uri.authority(), host) {
+        // Of HTTP/2 the two are one thing (RFC 9113, 8.3.1); an absolute target of HTTP/1.1 stands above Host.
+        (Some(authority), Some(host))
+            if parts.version == Version::HTTP_2
+                && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
+        {
+            return Err(ErrorKind::BadRequest("the request's Host is not its :authority"));
+        }
         (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok(),
         (None, Some(host)) => Some(host.clone()),
         (None, None) if parts.version == Version::HTTP_10 => {
@@ -135,11 +204,21 @@ fn authority(parts: &request::Parts) -> Result<Authority, ErrorKind> {
     Ok(Authority::new(text, name_length))
 }
 
-/// Length of the name in `name[:port]`; `None` when it is not of that form.
+/// Length of the name in `name[:port]`, without the dot that may end it; `None` when it is not of
+/// that form.
 fn host_name_length(text: &[u8]) -> Option<usize> {
     let usual = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    let name = text.iter().take_while(|byte| usual(byte)).count();
-    let rest = &text[name..];
+    let (mut length, mut label) = (0, false);
+    for byte in text.iter().take_while(|byte| usual(byte)) {
+        // An empty label: some servers skip it, others look for another host.
+        if *byte == b'.' && !label {
+            return None;
+        }
+        label = *byte != b'.';
+        length += 1;
+    }
+    let rest = &text[length..];
+    let name = if length > 0 && !label { length - 1 } else { length };
     let port_is_valid = |rest: &[u8]| match rest.split_first() {
         None => true,
         Some((b':', port)) => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
@@ -155,23 +234,29 @@ fn host_name_length(text: &[u8]) -> Option<usize> {
     (bracketed && text.starts_with(host.as_bytes()) && port_is_valid(&text[host.len()..])).then_some(host.len())
 }
 
-/// The target in origin form, its path in normal form.
-fn normal_target(uri: &Uri) -> Result<Uri, ErrorKind> {
+/// The target in origin form, its path in normal form; `None` where it is that already.
+fn normal_target(uri: &Uri, rules: PathRules) -> Result<Option<Uri>, ErrorKind> {
     let target = uri.path_and_query();
     let raw = target.map_or("/", PathAndQuery::path);
     if raw == "*" {
-        return Ok(Uri::from_static("*"));
+        return Ok(Some(Uri::from_static("*")));
     }
     let raw = if raw.is_empty() { "/" } else { raw };
-    let path = normal_form::path(raw).map_err(ErrorKind::BadRequest)?;
-    if let (std::borrow::Cow::Borrowed(_), None) = (&path, uri.authority()) {
-        return Ok(uri.clone());
+    let path = normal_form::path(raw, rules).map_err(ErrorKind::BadRequest)?;
+    match (&path, uri.authority(), target) {
+        (Cow::Borrowed(_), None, _) => return Ok(None),
+        (Cow::Borrowed(path), Some(_), Some(target)) if *path == target.path() => {
+            return Ok(Some(Uri::from(target.clone())));
+        }
+        _ => {}
     }
     let text = match target.and_then(PathAndQuery::query) {
         Some(query) => format!("{path}?{query}"),
         None => path.into_owned(),
     };
-    Uri::from_maybe_shared(Bytes::from(text)).map_err(|_| ErrorKind::BadRequest("the request target is not valid"))
+    Uri::from_maybe_shared(Bytes::from(text))
+        .map(Some)
+        .map_err(|_| ErrorKind::BadRequest("the request target is not valid"))
 }
 
 /// The last address that no trusted proxy vouches for.
@@ -200,8 +285,8 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
 }
 
 /// What a client may choose itself: short and safe in logs.
@@ -232,10 +317,20 @@ mod tests {
 
     #[test]
     fn hosts_are_names_or_addresses_with_an_optional_port() {
-        for (text, length) in [("a.example", 9), ("a.example:80", 9), ("[::1]:8000", 5), ("10.0.0.1", 8), ("a:", 1)] {
+        for (text, length) in [
+            ("a.example", 9),
+            ("a.example:80", 9),
+            ("[::1]:8000", 5),
+            ("10.0.0.1", 8),
+            ("a:", 1),
+            ("a.example.", 9),
+            ("a.:80", 1),
+        ] {
             assert_eq!(host_name_length(text.as_bytes()), Some(length), "{text}");
         }
-        for bad in ["", "user@a", "a/b", "a:b", "a b", "::1", "a:123456", "a,b", "[::1", "a?x", "[::1]x"] {
+        for bad in
+            ["", "user@a", "a/b", "a:b", "a b", "::1", "a:123456", "a,b", "[::1", "a?x", "[::1]x", "a..b", ".a", "."]
+        {
             assert_eq!(host_name_length(bad.as_bytes()), None, "{bad}");
         }
     }

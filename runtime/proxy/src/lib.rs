@@ -24,22 +24,32 @@ mod error;
 mod fields;
 mod finish;
 mod forward;
+mod grpc;
 mod head;
+mod http2;
 mod intake;
 mod metrics;
 mod normal_form;
+mod protocol;
 mod record;
 mod respond;
 mod service;
 mod snapshot;
 mod stall;
 mod timer;
+mod tls;
 mod tunnel;
+mod upgrade;
 mod upstream;
 mod worker;
 
 pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
 pub use metrics::{Histogram, Totals, WorkerMetrics};
-pub use snapshot::{Builder, RouteEntry, Snapshot, unsupported};
-pub use worker::{WorkerHandle, spawn};
+pub use normal_form::PathRules;
+pub use snapshot::{Builder, RouteEntry, Snapshot};
+pub use tls::{
+    BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,
+    TlsConfig, TlsServer,
+};
+pub use worker::{Listener, WorkerHandle, spawn};

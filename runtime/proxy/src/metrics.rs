@@ -4,15 +4,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Version;
 use tollgate_plugin_host::HookErrorKind;
 
 use crate::error::{ErrorKind, LABELS};
+
+/// Why a client's connection was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionFault {
+    /// No TLS session came about.
+    Handshake,
+    /// Too many control frames.
+    Flood,
+}
+
+/// Metric labels of [`ConnectionFault`], in its order.
+const FAULTS: [&str; 2] = ["tls_handshake", "http2_flood"];
+/// Versions of HTTP that requests come in.
+const VERSIONS: [&str; 3] = ["1.0", "1.1", "2"];
 
 /// What one worker counted since the start.
 #[derive(Debug, Default)]
 pub struct WorkerMetrics {
     /// By the status's first digit, 1 to 5; 0 for requests that were never answered.
     requests: [Counter; 6],
+    /// In the order of [`VERSIONS`].
+    versions: [Counter; VERSIONS.len()],
+    connection_faults: [Counter; FAULTS.len()],
     errors: [Counter; LABELS.len()],
     plugin_faults: [Counter; HookErrorKind::ALL.len()],
     duration: HistogramCounters,
@@ -20,6 +38,9 @@ pub struct WorkerMetrics {
     pub(crate) connections: Counter,
     pub(crate) connections_open: Counter,
     pub(crate) upstream_connections: Counter,
+    pub(crate) retries: Counter,
+    /// Not sent because the service's budget was used up.
+    pub(crate) retries_refused: Counter,
     pub(crate) log_records_dropped: Counter,
     /// Connections that were closed: their address had as many as it may.
     pub(crate) refused_by_address: Counter,
@@ -36,6 +57,8 @@ pub struct WorkerMetrics {
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     pub requests: [u64; 6],
+    pub versions: Vec<(&'static str, u64)>,
+    pub connection_faults: Vec<(&'static str, u64)>,
     pub errors: Vec<(&'static str, u64)>,
     pub plugin_faults: Vec<(&'static str, u64)>,
     pub duration: Histogram,
@@ -48,6 +71,8 @@ pub struct Totals {
     pub connections_limited: [(&'static str, u64); 3],
     pub connections_handed_over: u64,
     pub upstream_connections: u64,
+    pub retries: u64,
+    pub retries_refused: u64,
     pub log_records_dropped: u64,
 }
 
@@ -89,10 +114,11 @@ impl Counter {
 
 impl HistogramCounters {
     fn observe(&self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        let bucket = Histogram::BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(Histogram::BOUNDS.len());
+        let microseconds = duration.as_micros() as u64;
+        // Most requests are quick: the first bounds are looked at first.
+        let bucket = BOUNDS.iter().position(|bound| microseconds <= *bound).unwrap_or(BOUNDS.len());
         self.counts[bucket].add(1);
-        self.microseconds.add(duration.as_micros() as u64);
+        self.microseconds.add(microseconds);
     }
 
     fn add_to(&self, total: &mut Histogram) {
@@ -111,6 +137,19 @@ impl WorkerMetrics {
         if let Some(upstream) = upstream {
             self.upstream_duration.observe(upstream);
         }
+    }
+
+    pub(crate) fn version(&self, version: Version) {
+        let at = match version {
+            Version::HTTP_2 => 2,
+            Version::HTTP_10 => 0,
+            _ => 1,
+        };
+        self.versions[at].add(1);
+    }
+
+    pub(crate) fn connection_fault(&self, fault: ConnectionFault) {
+        self.connection_faults[fault as usize].add(1);
     }
 
     pub(crate) fn error(&self, kind: ErrorKind) {
@@ -142,9 +181,18 @@ impl WorkerMetrics {
             ],
             connections_handed_over: sum(|worker| &worker.handed_over),
             upstream_connections: sum(|worker| &worker.upstream_connections),
+            retries: sum(|worker| &worker.retries),
+            retries_refused: sum(|worker| &worker.retries_refused),
             log_records_dropped: sum(|worker| &worker.log_records_dropped),
             ..Totals::default()
         };
+        for (i, label) in VERSIONS.iter().enumerate() {
+            totals.versions.push((label, workers.iter().map(|worker| worker.versions[i].get()).sum()));
+        }
+        for (i, label) in FAULTS.iter().enumerate() {
+            let count = workers.iter().map(|worker| worker.connection_faults[i].get()).sum();
+            totals.connection_faults.push((label, count));
+        }
         for (i, label) in LABELS.iter().enumerate() {
             totals.errors.push((label, workers.iter().map(|worker| worker.errors[i].get()).sum()));
         }
@@ -161,3 +209,14 @@ impl WorkerMetrics {
         totals
     }
 }
+
+/// [`Histogram::BOUNDS`] in microseconds.
+const BOUNDS: [u64; Histogram::BOUNDS.len()] = {
+    let mut bounds = [0; Histogram::BOUNDS.len()];
+    let mut i = 0;
+    while i < bounds.len() {
+        bounds[i] = (Histogram::BOUNDS[i] * 1e6) as u64;
+        i += 1;
+    }
+    bounds
+};

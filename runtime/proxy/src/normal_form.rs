@@ -3,17 +3,43 @@
 //! Escapes of unreserved characters are decoded, other escapes get upper-case digits, dot segments
 //! are resolved, empty segments are merged. What different servers read in different ways is
 //! refused: an encoded slash, a backslash (plain or encoded), NUL and other controls, escapes that
-//! are not two hex digits, and a path that climbs above the root.
+//! are not two hex digits, and a path that climbs above the root. [`PathRules::Strict`] refuses more:
+//! path parameters (`;`), which some servers cut off and others take for a part of the name, and double
+//! encoding (`%252e`), which ends as something else where it is decoded twice.
 
 use std::borrow::Cow;
 
+/// How much of what servers read in different ways is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathRules {
+    #[default]
+    Strict,
+    /// Path parameters and double encoding pass as they are.
+    Lenient,
+}
+
 /// The normal form, or why there is none.
-pub(crate) fn path(raw: &str) -> Result<Cow<'_, str>, &'static str> {
+pub(crate) fn path(raw: &str, rules: PathRules) -> Result<Cow<'_, str>, &'static str> {
     if is_normal(raw.as_bytes()) {
         return Ok(Cow::Borrowed(raw));
     }
+    if rules == PathRules::Strict {
+        unambiguous(raw.as_bytes())?;
+    }
     let decoded = decode(raw)?;
     resolve(&decoded).map(Cow::Owned)
+}
+
+fn unambiguous(raw: &[u8]) -> Result<(), &'static str> {
+    // An encoded semicolon stays encoded: everybody takes it for a part of the name.
+    if raw.contains(&b';') {
+        return Err("the path has parameters (`;`), which servers read in different ways");
+    }
+    let encoded_twice = |part: &[u8]| part.starts_with(b"%25") && part[3..].iter().all(u8::is_ascii_hexdigit);
+    if raw.windows(5).any(encoded_twice) {
+        return Err("the path is encoded twice");
+    }
+    Ok(())
 }
 
 /// Nothing to do: the usual case, found in one pass.
@@ -21,7 +47,7 @@ fn is_normal(raw: &[u8]) -> bool {
     let mut previous = 0;
     for &byte in raw {
         match byte {
-            b'%' | b'\\' | 0..=0x20 | 0x7f.. => return false,
+            b'%' | b';' | b'\\' | 0..=0x20 | 0x7f.. => return false,
             b'.' | b'/' if previous == b'/' => return false,
             _ => previous = byte,
         }
@@ -113,9 +139,9 @@ mod tests {
             ("/a/%2e%2e/b", "/b"),
             ("/a/..", "/"),
             ("/.well-known/x", "/.well-known/x"),
-            ("/a;v=1/b:c@d", "/a;v=1/b:c@d"),
+            ("/a%3bv=1/b:c@d", "/a%3Bv=1/b:c@d"),
         ] {
-            assert_eq!(path(raw).as_deref(), Ok(normal), "{raw}");
+            assert_eq!(path(raw, PathRules::Strict).as_deref(), Ok(normal), "{raw}");
         }
     }
 
@@ -128,6 +154,8 @@ mod tests {
             "/a%00",
             "/a%0d%0a",
             "/a/..;x/b",
+            "/admin;x/users",
+            "/a%252e%252e/b",
             "/%",
             "/%4",
             "/%zz",
@@ -136,15 +164,23 @@ mod tests {
             "*",
             "",
         ] {
-            assert!(path(raw).is_err(), "{raw}");
+            assert!(path(raw, PathRules::Strict).is_err(), "{raw}");
         }
+    }
+
+    #[test]
+    fn lenient_rules_let_parameters_pass_but_no_dot_segments() {
+        for raw in ["/a;v=1/b:c@d", "/a%252fb", "/100%25"] {
+            assert_eq!(path(raw, PathRules::Lenient).as_deref(), Ok(raw));
+        }
+        assert!(path("/a/..;x/b", PathRules::Lenient).is_err());
     }
 
     #[test]
     fn a_normal_form_is_its_own_normal_form() {
         for raw in ["/a/./b", "//x", "/%7euser/%2B", "/a%25b", "/a/b/../%2e/c//"] {
-            let once = path(raw).unwrap().into_owned();
-            assert_eq!(path(&once).unwrap(), once, "{raw}");
+            let once = path(raw, PathRules::Strict).unwrap().into_owned();
+            assert_eq!(path(&once, PathRules::Strict).unwrap(), once, "{raw}");
         }
     }
 }

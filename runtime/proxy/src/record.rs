@@ -13,7 +13,9 @@ use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, Home, Plugi
 
 use crate::body::Progress;
 use crate::buffered;
+use crate::drain::{Open, OpenCount};
 use crate::error::ErrorKind;
+use crate::intake::Ends;
 use crate::upstream::{ConnectionPool, Endpoint};
 use crate::worker::Shared;
 
@@ -26,9 +28,9 @@ pub(crate) struct Record {
     /// Only of requests that were refused before there was an exchange.
     refused: Option<RequestHead>,
     started: Instant,
-    started_at: SystemTime,
-    /// Weak: a response that streams for a day must not keep yesterday's modules.
-    chains: Vec<(Weak<CompiledChain>, u64)>,
+    /// Weak: a response that streams for a day must not keep yesterday's modules. `None` while it is not
+    /// known which chain runs.
+    chains: Option<SmallVec<[(Weak<CompiledChain>, u64); 2]>>,
     pub(crate) upstream: Option<Arc<Endpoint>>,
     pub(crate) upstream_duration: Option<Duration>,
     pub(crate) attempts: u16,
@@ -38,6 +40,8 @@ pub(crate) struct Record {
     complete: bool,
     /// The client's connection can't serve another request.
     closing: bool,
+    /// Of an HTTP/2 connection: this request's stream, open until all is sent.
+    stream: Option<Open>,
 }
 
 /// Where the exchange sits between hooks. Body hooks of a streaming request and the hooks of its
@@ -77,15 +81,15 @@ impl Seat {
 }
 
 impl Record {
-    pub(crate) fn begin(worker: &Rc<Shared>) -> Box<Record> {
+    pub(crate) fn begin(worker: &Rc<Shared>, ends: &Ends, version: Version) -> Box<Record> {
+        worker.metrics.version(version);
         Box::new(Record {
             worker: Rc::clone(worker),
             seat: Rc::default(),
             home: None,
             refused: None,
             started: Instant::now(),
-            started_at: SystemTime::now(),
-            chains: Vec::new(),
+            chains: None,
             upstream: None,
             upstream_duration: None,
             attempts: 0,
@@ -94,6 +98,7 @@ impl Record {
             response_bytes: 0,
             complete: false,
             closing: false,
+            stream: ends.streams.as_ref().map(OpenCount::open),
         })
     }
 
@@ -112,7 +117,12 @@ impl Record {
     }
 
     pub(crate) fn follow(&mut self, run: &Run) {
-        self.chains.push((Arc::downgrade(run.chain()), run.active()));
+        self.chains.get_or_insert_default().push((Arc::downgrade(run.chain()), run.active()));
+    }
+
+    /// Its chain is empty.
+    pub(crate) fn follow_nobody(&mut self) {
+        self.chains.get_or_insert_default();
     }
 
     pub(crate) fn follow_request(&mut self, progress: &Rc<Progress>) {
@@ -120,14 +130,27 @@ impl Record {
     }
 
     /// The request is answered without its body: what is left of it is read, or its connection ends.
+    /// A stream of HTTP/2 ends without harm to others.
     pub(crate) async fn discard(&mut self, incoming: Incoming, headers: &HeaderMap) {
+        if self.stream.is_some() {
+            return;
+        }
         let expects_continue = headers.contains_key(header::EXPECT);
-        self.closing |= !buffered::discard(incoming, expects_continue).await;
+        match (buffered::discard(incoming, expects_continue).await, &self.request) {
+            (true, Some(progress)) => progress.finish(),
+            (true, None) => {}
+            (false, _) => self.closing = true,
+        }
     }
 
-    /// The client is to be told that its connection ends.
+    /// What is left of the request's body can't be read any more: its connection ends with the answer.
+    pub(crate) fn abandon_body(&mut self) {
+        self.closing |= self.request.as_ref().is_some_and(|progress| !progress.is_done());
+    }
+
+    /// The client is to be told that its connection ends. (Over HTTP/2 the connection itself says so.)
     pub(crate) fn is_last(&self) -> bool {
-        self.closing || self.worker.is_draining()
+        self.stream.is_none() && (self.closing || self.worker.is_draining())
     }
 
     pub(crate) fn answered(&mut self, status: StatusCode) {
@@ -154,7 +177,7 @@ impl Record {
         self.worker.metrics.error(kind);
     }
 
-    fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>) {
+    fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>, duration: Duration) {
         let loggers = self.loggers(&head.route);
         if loggers.is_empty() {
             return;
@@ -162,9 +185,14 @@ impl Record {
         let Record { worker, .. } = self;
         let client = head.client.to_string();
         let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
+        let target = match exchange {
+            Some(exchange) => exchange.logged_target(),
+            None => head.uri.path_and_query().map_or("", |target| target.as_str()).into(),
+        };
         let finished = FinishedRequest {
-            started_at: self.started_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
-            duration: self.started.elapsed().as_micros() as u64,
+            started_at: (SystemTime::now() - duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
+                as u64,
+            duration: duration.as_micros() as u64,
             upstream_duration: self.upstream_duration.unwrap_or_default().as_micros() as u64,
             request_bytes: self.request.as_ref().map_or(0, |progress| progress.bytes()),
             response_bytes: self.response_bytes,
@@ -176,12 +204,12 @@ impl Record {
             method: head.method.as_str(),
             scheme: head.scheme,
             host: head.authority.as_str(),
-            target: head.uri.path_and_query().map_or("", |target| target.as_str()),
+            target: &target,
             http_version: version(head.version),
             user_agent: head.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default(),
             route: &head.route,
             service: &head.service,
-            upstream: self.upstream.as_ref().map_or("", |endpoint| &endpoint.address),
+            upstream: self.upstream.as_ref().map_or("", |endpoint| &endpoint.display),
             consumer: identity.map_or("", |identity| &identity.consumer_name),
             fields: exchange.map_or("", |exchange| &exchange.log_fields),
         };
@@ -194,8 +222,8 @@ impl Record {
     /// one, those who log on the route now.
     fn loggers(&self, route: &str) -> SmallVec<[Arc<PluginUse>; 2]> {
         let mut loggers = SmallVec::new();
-        let mut complete = !self.chains.is_empty();
-        for (chain, active) in &self.chains {
+        let mut complete = self.chains.is_some();
+        for (chain, active) in self.chains.iter().flatten() {
             match chain.upgrade() {
                 Some(chain) => loggers.extend(chain.loggers(*active).cloned()),
                 None => complete = false,
@@ -211,11 +239,12 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.worker.metrics.request(self.status, self.started.elapsed(), self.upstream_duration);
+        let duration = self.started.elapsed();
+        self.worker.metrics.request(self.status, duration, self.upstream_duration);
         let exchange = self.seat.close().or_else(|| self.home.as_ref()?.take());
         match (&exchange, &self.refused) {
-            (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange)),
-            (None, Some(head)) => self.write_down(head, None),
+            (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange), duration),
+            (None, Some(head)) => self.write_down(head, None, duration),
             // Nothing was known of it yet.
             (None, None) => {}
         }

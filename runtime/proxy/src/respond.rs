@@ -6,8 +6,8 @@ use tollgate_plugin_host::{Exchange, Origin, PreparedAnswer, RequestHead};
 
 use crate::body::ResponseBody;
 use crate::error::ErrorKind;
-use crate::fields;
 use crate::record::Record;
+use crate::{fields, grpc};
 
 /// A response that did not come from an upstream: its head goes through the response hooks.
 pub(crate) struct Answer {
@@ -81,6 +81,10 @@ pub(crate) fn assembled(status: StatusCode, headers: HeaderMap, body: ResponseBo
 }
 
 fn refusal(status: StatusCode, message: &str, request: &RequestHead, origin: Origin) -> Answer {
+    if grpc::is_asked_for(&request.headers) {
+        let headers = grpc::refusal(status, message, &request.headers);
+        return Answer { status: StatusCode::OK, headers, body: Bytes::new(), origin };
+    }
     let id = request.id.to_str().unwrap_or_default();
     let (content_type, body) = if wants_text(&request.headers) {
         ("text/plain; charset=utf-8", format!("{message}\nrequest id: {id}\n"))

@@ -3,9 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use tollgate_model::RouteMatch;
 use tollgate_plugin_host::{BodyMode, CompiledChain, Exchange, Outcome, RequestHead, Run};
 
@@ -17,6 +16,7 @@ use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
 use crate::snapshot::{RouteEntry, Snapshot};
 use crate::timer::Idle;
+use crate::upgrade::Upgrade;
 use crate::worker::Shared;
 use crate::{buffered, fields, finish};
 
@@ -26,7 +26,7 @@ pub(crate) async fn handle(
     ends: Rc<Ends>,
     mut request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let mut record = Record::begin(&worker);
+    let mut record = Record::begin(&worker, &ends, request.version());
     let upgrade = Upgrade::wanted(&mut request);
     let (parts, incoming) = request.into_parts();
     let (mut head, taken_in) = intake::take_in(parts, &ends, &worker.config, &worker.ids);
@@ -44,7 +44,10 @@ pub(crate) async fn handle(
 
     // Before the hooks: what a plugin adds, the client's `Connection` can't take away.
     fields::cleanse(&mut head.headers, ends.trusted);
-    let mut call = Call { worker: &worker, route: &route, runs: Vec::with_capacity(2) };
+    if let Some(upgrade) = &upgrade {
+        upgrade.complete(&mut head.headers);
+    }
+    let mut call = Call { worker: &worker, route: &route, runs: Vec::new() };
     let mut exchange = Exchange::new(head, Arc::clone(&directory) as _);
     if route.has_plugins() {
         record.house(&mut exchange);
@@ -87,12 +90,6 @@ pub(crate) async fn handle(
     }
 }
 
-/// A client's wish to change protocols, and its end of the connection.
-pub(crate) struct Upgrade {
-    pub(crate) protocol: http::HeaderValue,
-    pub(crate) client: OnUpgrade,
-}
-
 /// Why a request is not forwarded.
 pub(crate) enum Stop {
     /// A plugin prepared the answer.
@@ -106,17 +103,6 @@ struct Call<'a> {
     route: &'a RouteEntry,
     /// The chain's first part, and the consumer's once it is known.
     runs: Vec<Run>,
-}
-
-impl Upgrade {
-    fn wanted(request: &mut Request<Incoming>) -> Option<Upgrade> {
-        // Only HTTP/1.1 has upgrades; one to HTTP/2 would carry requests past every chain.
-        let protocol = fields::upgrade(request.headers()).filter(|_| request.version() == Version::HTTP_11)?;
-        if protocol.as_bytes().to_ascii_lowercase().windows(3).any(|part| part == b"h2c") {
-            return None;
-        }
-        Some(Upgrade { protocol, client: hyper::upgrade::on(request) })
-    }
 }
 
 /// The route; `None` for a question about the gateway itself.
@@ -182,6 +168,10 @@ impl Call<'_> {
         record: &mut Record,
     ) -> (Box<Exchange>, Result<(), Stop>) {
         let Ok(chain) = chain else { return (exchange, Err(Stop::Error(ErrorKind::Degraded))) };
+        if chain.is_empty() {
+            record.follow_nobody();
+            return (exchange, Ok(()));
+        }
         let run = Run::begin(Arc::clone(chain), &exchange.request);
         record.follow(&run);
         let (exchange, outcome) = self.worker.plugins.on_request(&run, exchange).await;

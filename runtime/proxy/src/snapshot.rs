@@ -1,17 +1,19 @@
 //! The configuration as it serves: built aside, swapped whole, never changed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use http::uri::PathAndQuery;
 use tollgate_keys::Pepper;
-use tollgate_model::entity::{Destination, Route, Scheme, Service, Timeouts};
+use tollgate_model::entity::{Destination, Retries, Route, Scheme, Service, Timeouts};
 use tollgate_model::{Chain, ChainLink, ConfigSet, Level, Name, Router};
 use tollgate_plugin_host::{CompiledChain, Degraded, PluginUse, Prepared};
 
 use crate::directory::ConsumerDirectory;
-use crate::upstream::{Balancer, Endpoints};
+use crate::upstream::{Address, Balancer, Endpoints, Round, TlsClient, TlsClients};
 
 /// Everything that requests are served by.
 pub struct Snapshot {
@@ -41,27 +43,33 @@ pub(crate) struct ServiceEntry {
     pub(crate) timeouts: Timeouts,
     /// Put in front of every path; empty for none.
     pub(crate) path: String,
-    pub(crate) balancer: Arc<Balancer>,
+    /// Its targets, or why none of them can be reached from this node.
+    pub(crate) balancer: Result<Balancer, String>,
+    tls: Option<u64>,
     entity: Arc<Service>,
 }
 
 /// Builds one snapshot after the other, reusing what did not change.
 pub struct Builder {
     pepper: Arc<Pepper>,
+    tls: TlsClients,
     last: Option<Arc<Snapshot>>,
     count: u64,
 }
 
 impl Builder {
-    /// `pepper` keys the hashes that credentials are found by.
-    pub fn new(pepper: Pepper) -> Builder {
-        Builder { pepper: Arc::new(pepper), last: None, count: 0 }
+    /// `pepper` keys the hashes that credentials are found by; relative paths of the configuration
+    /// start at `folder`.
+    pub fn new(pepper: Pepper, folder: impl Into<PathBuf>) -> Builder {
+        Builder { pepper: Arc::new(pepper), tls: TlsClients::new(folder.into()), last: None, count: 0 }
     }
 
     pub fn build(&mut self, set: &Arc<ConfigSet>, prepared: &Prepared) -> Arc<Snapshot> {
         let last = self.last.as_deref();
         let mut endpoints = last.map(|last| last.endpoints.clone()).unwrap_or_default();
-        let services = services(set, last, &mut endpoints);
+        let mut tls = self.tls.round();
+        let services = services(set, last, &mut endpoints, &mut tls);
+        tls.finish();
         let mut chains = ChainCache::default();
         let entries: Vec<(Arc<Route>, Arc<RouteEntry>)> = set
             .routes
@@ -72,7 +80,7 @@ impl Builder {
                 Some((Arc::clone(route), entry))
             })
             .collect();
-        endpoints.retain_used(services.values().map(|service| &*service.balancer));
+        endpoints.retain_used(services.values().filter_map(|service| service.balancer.as_ref().ok()));
         self.count += 1;
         let previous = last.map(|last| (&*last.directory, &*last.set));
         let snapshot = Arc::new(Snapshot {
@@ -94,7 +102,7 @@ impl Builder {
 impl RouteEntry {
     /// Hooks may run for its requests.
     pub(crate) fn has_plugins(&self) -> bool {
-        self.chain.as_ref().is_ok_and(|chain| chain.plugins().next().is_some())
+        self.chain.as_ref().is_ok_and(|chain| !chain.is_empty())
     }
 }
 
@@ -105,11 +113,15 @@ impl Snapshot {
             let reason = entry.chain.as_ref().err()?;
             Some((format!("route {}", entry.name), reason.to_string()))
         });
+        let services = self.services.values().filter_map(|entry| {
+            let reason = entry.balancer.as_ref().err()?;
+            Some((format!("service {}", entry.name), reason.clone()))
+        });
         let consumers = self.directory.chains().filter_map(|(name, chain)| {
             let reason = chain.as_ref().err()?;
             Some((format!("consumer {name}"), reason.to_string()))
         });
-        let mut all: Vec<_> = routes.chain(consumers).collect();
+        let mut all: Vec<_> = routes.chain(services).chain(consumers).collect();
         all.sort();
         all
     }
@@ -144,9 +156,15 @@ fn global_chain(set: &ConfigSet) -> Chain {
     Chain { links: links.collect() }
 }
 
-fn services(set: &ConfigSet, last: Option<&Snapshot>, endpoints: &mut Endpoints) -> BTreeMap<Name, Arc<ServiceEntry>> {
+fn services(
+    set: &ConfigSet,
+    last: Option<&Snapshot>,
+    endpoints: &mut Endpoints,
+    tls: &mut Round<'_>,
+) -> BTreeMap<Name, Arc<ServiceEntry>> {
     let mut entries = BTreeMap::new();
     for service in set.services.values() {
+        let tls = (service.destination.scheme() == Scheme::Https).then(|| tls.client(set, service)).transpose();
         let kept = last.and_then(|last| {
             let old = last.services.get(&service.name)?;
             let same_upstream = match &service.destination {
@@ -158,29 +176,59 @@ fn services(set: &ConfigSet, last: Option<&Snapshot>, endpoints: &mut Endpoints)
                     }
                 }
             };
-            (same_upstream && (Arc::ptr_eq(&old.entity, service) || old.entity == *service)).then(|| Arc::clone(old))
+            let same_tls = old.balancer.is_ok() && tls.as_ref().is_ok_and(|tls| number(tls) == old.tls);
+            let same = same_upstream && same_tls && (Arc::ptr_eq(&old.entity, service) || old.entity == *service);
+            same.then(|| Arc::clone(old))
         });
-        let entry = kept.unwrap_or_else(|| Arc::new(service_entry(set, service, endpoints)));
+        let entry = kept.unwrap_or_else(|| Arc::new(service_entry(set, service, endpoints, tls)));
         entries.insert(service.name.clone(), entry);
     }
     entries
 }
 
-fn service_entry(set: &ConfigSet, service: &Arc<Service>, endpoints: &mut Endpoints) -> ServiceEntry {
-    let balancer = match &service.destination {
-        Destination::Host { scheme, host, port } => Balancer::single(endpoints.at(*scheme, host, *port)),
-        Destination::Upstream { scheme, upstream } => match set.upstreams.get(upstream) {
-            Some(upstream) => Balancer::of(upstream, |target| endpoints.at(*scheme, &target.host, target.port)),
-            // References of a set resolve; an empty balancer answers 503.
-            None => Balancer::empty(),
-        },
-    };
+fn number(tls: &Option<Arc<TlsClient>>) -> Option<u64> {
+    tls.as_ref().map(|tls| tls.number)
+}
+
+fn service_entry(
+    set: &ConfigSet,
+    service: &Arc<Service>,
+    endpoints: &mut Endpoints,
+    tls: Result<Option<Arc<TlsClient>>, String>,
+) -> ServiceEntry {
+    let number = tls.as_ref().ok().and_then(number);
+    let balancer = tls.and_then(|tls| {
+        let (scheme, protocol) = (service.destination.scheme(), service.protocol);
+        let mut endpoint =
+            |host: &str, port| endpoints.at(Address { scheme, host: host.to_owned(), port, protocol }, tls.as_deref());
+        match &service.destination {
+            Destination::Host { host, port, .. } => endpoint(host, *port).map(Balancer::single),
+            Destination::Upstream { upstream, .. } => match set.upstreams.get(upstream) {
+                Some(upstream) => Balancer::of(upstream, |target| endpoint(&target.host, target.port)),
+                // References of a set resolve; an empty balancer answers 503.
+                None => Ok(Balancer::empty()),
+            },
+        }
+    });
     ServiceEntry {
         name: service.name.shared(),
         timeouts: service.timeouts,
         path: service.path.clone(),
-        balancer: Arc::new(balancer),
+        balancer,
+        tls: number,
         entity: Arc::clone(service),
+    }
+}
+
+impl ServiceEntry {
+    pub(crate) fn retries(&self) -> &Retries {
+        &self.entity.retries
+    }
+
+    /// How long the head of a response is waited for.
+    pub(crate) fn response_patience(&self) -> Duration {
+        let response = self.timeouts.response;
+        self.entity.retries.per_try_timeout.map_or(response, |per_try| per_try.min(response))
     }
 }
 
@@ -231,17 +279,6 @@ impl ChainCache {
     }
 }
 
-/// Services that this version can't reach as they are written, and why. A service that asks for TLS
-/// must not be spoken to in plain text.
-pub fn unsupported(set: &ConfigSet) -> Vec<(Name, &'static str)> {
-    let asks_for_tls = |service: &&Arc<Service>| {
-        let (Destination::Host { scheme, .. } | Destination::Upstream { scheme, .. }) = &service.destination;
-        *scheme == Scheme::Https
-    };
-    let refused = set.services.values().filter(asks_for_tls);
-    refused.map(|service| (service.name.clone(), "TLS to upstreams is not supported yet; use http")).collect()
-}
-
 /// `base` put in front of a target's path.
 pub(crate) fn prefixed(base: &str, target: &PathAndQuery) -> Option<PathAndQuery> {
     if base.is_empty() {
@@ -255,7 +292,6 @@ pub(crate) fn prefixed(base: &str, target: &PathAndQuery) -> Option<PathAndQuery
     joined.try_into().ok()
 }
 
-/// Https upstreams come with TLS; the scheme is part of an endpoint's identity from the start.
 pub(crate) fn default_port(scheme: Scheme) -> u16 {
     match scheme {
         Scheme::Http => 80,

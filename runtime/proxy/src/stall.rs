@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::admission::Ticket;
-use crate::head::HeadTimer;
+use crate::head::HeadWatch;
 use crate::timer::Idle;
 
 /// A connection whose writes must make progress. No timer runs unless a write has to wait.
@@ -16,14 +16,14 @@ use crate::timer::Idle;
 pub(crate) struct StallGuard<T> {
     io: T,
     idle: Idle,
-    head: HeadTimer,
+    /// Told of every read.
+    head: Option<HeadWatch>,
     /// Given back when the connection goes, and not before: also when it has become a tunnel.
     _ticket: Ticket,
 }
 
 impl<T> StallGuard<T> {
-    /// Tells the timer of every read.
-    pub(crate) fn new(io: T, patience: Duration, head: HeadTimer, ticket: Ticket) -> StallGuard<T> {
+    pub(crate) fn new(io: T, patience: Duration, head: Option<HeadWatch>, ticket: Ticket) -> StallGuard<T> {
         StallGuard { io, idle: Idle::new(patience), head, _ticket: ticket }
     }
 
@@ -42,8 +42,10 @@ impl<T: Read + Unpin> Read for StallGuard<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = Pin::new(&mut this.io).poll_read(context, into);
-        if read.is_ready() {
-            this.head.read();
+        if read.is_ready()
+            && let Some(head) = &this.head
+        {
+            head.read();
         }
         read
     }

@@ -17,11 +17,13 @@ pub(crate) struct Upgrading {
     pub(crate) client: OnUpgrade,
     pub(crate) upstream: OnUpgrade,
     pub(crate) protocol: HeaderValue,
+    /// Asked for by extended CONNECT: HTTP/2 has no 101.
+    pub(crate) by_connect: bool,
     pub(crate) connection: PooledConnection,
     pub(crate) in_flight: InFlight,
 }
 
-/// Answers 101 and carries bytes from then on. The tunnel holds neither route nor chain nor
+/// Answers 101 (200 to a CONNECT) and carries bytes from then on. The tunnel holds neither route nor chain nor
 /// snapshot: only its two connections and its record.
 pub(crate) fn open(
     worker: &Rc<Shared>,
@@ -29,11 +31,14 @@ pub(crate) fn open(
     mut headers: http::HeaderMap,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
-    record.answered(StatusCode::SWITCHING_PROTOCOLS);
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, upgrading.protocol.clone());
+    let status = if upgrading.by_connect { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+    record.answered(status);
+    if !upgrading.by_connect {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, upgrading.protocol.clone());
+    }
     tokio::task::spawn_local(carry(Rc::clone(worker), upgrading, record));
-    crate::respond::assembled(StatusCode::SWITCHING_PROTOCOLS, headers, ResponseBody::unrecorded())
+    crate::respond::assembled(status, headers, ResponseBody::unrecorded())
 }
 
 async fn carry(worker: Rc<Shared>, upgrading: Upgrading, mut record: Box<Record>) {

@@ -1,6 +1,6 @@
 //! A worker: one thread with its own runtime, listener, upstream connections and plugin instances.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -15,17 +15,19 @@ use tollgate_plugin_host as plugin_host;
 use crate::accept;
 use crate::admission::{Admission, Arrival};
 use crate::config::ProxyConfig;
-use crate::drain::OpenCount;
+use crate::drain::{OpenCount, Reached, Stage, Stages};
 use crate::intake::RequestIds;
 use crate::metrics::WorkerMetrics;
 use crate::snapshot::Snapshot;
-use crate::upstream::ConnectionPool;
+use crate::tls::TlsServer;
+use crate::upstream::{ConnectionPool, RetryBudgets};
 
 /// What a worker's requests share. Lives on its thread.
 pub(crate) struct Shared {
     pub(crate) config: Arc<ProxyConfig>,
     pub(crate) plugins: Rc<plugin_host::Worker>,
     pub(crate) pool: ConnectionPool,
+    pub(crate) retry_budgets: RetryBudgets,
     pub(crate) ids: RequestIds,
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) connections: OpenCount,
@@ -34,19 +36,14 @@ pub(crate) struct Shared {
     /// This worker's number.
     pub(crate) index: usize,
     snapshot: RefCell<Arc<Snapshot>>,
-    stage: watch::Sender<Stage>,
-    /// As the stage says, at hand for every response.
-    is_last_time: Cell<bool>,
+    stages: Stages,
 }
 
-/// How far a worker is on its way to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Serving,
-    /// Nothing new is accepted; what there is, is finished.
-    Draining,
-    /// The time for that is over.
-    Closing,
+/// Where a worker's clients connect.
+pub struct Listener {
+    pub socket: TcpListener,
+    /// `None`: plaintext.
+    pub tls: Option<TlsServer>,
 }
 
 /// A worker as the rest of the process holds it.
@@ -64,7 +61,7 @@ struct Swap {
 
 /// Starts the workers of a node, each on its listeners, which are already bound.
 pub fn spawn(
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listener>>,
     config: Arc<ProxyConfig>,
     plugins: Arc<plugin_host::Host>,
     snapshot: Arc<Snapshot>,
@@ -80,7 +77,7 @@ pub fn spawn(
 
 /// Where a worker's connections come from.
 struct Sources {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     inbox: mpsc::UnboundedReceiver<Arrival>,
 }
 
@@ -97,7 +94,7 @@ fn start(
     let metrics = Arc::new(WorkerMetrics::default());
     let counted = Arc::clone(&metrics);
     for listener in &sources.listeners {
-        listener.set_nonblocking(true)?;
+        listener.socket.set_nonblocking(true)?;
     }
     let runtime = move || {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
@@ -106,6 +103,7 @@ fn start(
                 let shared = Rc::new(Shared {
                     plugins: plugin_host::Worker::new(plugins),
                     pool: ConnectionPool::new(config.upstream_idle_connections, config.upstream_idle),
+                    retry_budgets: RetryBudgets::default(),
                     ids: RequestIds::new(),
                     metrics: counted,
                     connections: OpenCount::default(),
@@ -113,8 +111,7 @@ fn start(
                     admission,
                     index,
                     snapshot: RefCell::new(Arc::clone(&snapshot)),
-                    stage: watch::Sender::new(Stage::Serving),
-                    is_last_time: Cell::new(false),
+                    stages: Stages::default(),
                     config,
                 });
                 shared.serve_by(snapshot);
@@ -177,8 +174,7 @@ async fn run(
     tokio::task::spawn_local(async move {
         // The handle goes with the process only: that too is an end.
         let _ = told.wait_for(|draining| *draining).await;
-        staging.is_last_time.set(true);
-        staging.stage.send_replace(Stage::Draining);
+        staging.stages.enter(Stage::Draining);
     });
     let mut accepting = tokio::task::JoinSet::new();
     let Sources { listeners, inbox } = sources;
@@ -187,8 +183,9 @@ async fn run(
     for listener in listeners {
         let shared = Rc::clone(&shared);
         accepting.spawn_local(async move {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => accept::accept(&shared, listener).await,
+            let Listener { socket, tls } = listener;
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(socket) => accept::accept(&shared, socket, tls).await,
                 Err(error) => tracing::error!(%error, "worker can't listen"),
             }
         });
@@ -202,7 +199,7 @@ async fn run(
         let (connections, tunnels) = (shared.connections.count(), shared.tunnels.count());
         tracing::warn!(connections, tunnels, "drain time is over, closing what is left");
     }
-    shared.stage.send_replace(Stage::Closing);
+    shared.stages.enter(Stage::Closing);
     let closed = async {
         shared.connections.emptied().await;
         shared.tunnels.emptied().await;
@@ -220,22 +217,17 @@ impl Shared {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_last_time.get()
+        self.stages.now() >= Stage::Draining
     }
 
     /// Done once nothing new is accepted any more.
-    pub(crate) async fn draining(&self) {
-        self.reached(Stage::Draining).await;
+    pub(crate) fn draining(&self) -> Reached<'_> {
+        self.stages.reached(Stage::Draining)
     }
 
     /// Done once the time for finishing is over.
-    pub(crate) async fn closing(&self) {
-        self.reached(Stage::Closing).await;
-    }
-
-    async fn reached(&self, stage: Stage) {
-        // The sender is ours: the channel can't be closed.
-        let _ = self.stage.subscribe().wait_for(|now| *now >= stage).await;
+    pub(crate) fn closing(&self) -> Reached<'_> {
+        self.stages.reached(Stage::Closing)
     }
 
     /// Tunnels included.
@@ -254,6 +246,7 @@ impl Shared {
     fn keep_house(&self) {
         let snapshot = self.snapshot();
         self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
+        self.retry_budgets.sweep();
         if self.admission.is_short_of_descriptors() {
             self.pool.close_idle();
         }

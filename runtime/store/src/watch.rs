@@ -36,6 +36,7 @@ pub enum Watched {
 #[derive(Debug)]
 pub struct Watch {
     looks: watch::Receiver<u64>,
+    watched: Vec<Watched>,
     observer: mpsc::Sender<Signal>,
 }
 
@@ -51,9 +52,24 @@ impl Watch {
     fn start(watched: Vec<Watched>, interval: Duration, inotify: bool) -> io::Result<Watch> {
         let (changes, looks) = watch::channel(0);
         let (observer, signals) = mpsc::channel();
-        let observing = Observer::new(watched, interval, inotify.then(|| observer.clone()), signals, changes);
+        let observing = Observer::new(watched.clone(), interval, inotify.then(|| observer.clone()), signals, changes);
         std::thread::Builder::new().name("file-watch".to_owned()).spawn(move || observing.run())?;
-        Ok(Watch { looks, observer })
+        Ok(Watch { looks, watched, observer })
+    }
+
+    /// What is followed.
+    pub fn watched(&self) -> &[Watched] {
+        &self.watched
+    }
+
+    /// Follows these from now on. What is new among them counts as changed, so that nothing that
+    /// happens to it meanwhile is missed.
+    pub fn follow(&mut self, watched: Vec<Watched>) {
+        if self.watched != watched {
+            self.watched.clone_from(&watched);
+            // Without its thread a watch makes everybody read every time.
+            let _ = self.observer.send(Signal::Follow(watched));
+        }
     }
 
     /// Waits for the next change; returns at once if there was one since the last call. Safe to

@@ -84,8 +84,8 @@ impl Inherited {
         let list: Vec<String> =
             self.sockets.iter().map(|InheritedSocket { address, name, .. }| format!("{address} (`{name}`)")).collect();
         bail!(
-            "passed sockets fit no listener: {}; listen on these addresses (proxy.listen, admin.listen, \
-             status.listen), or take them out of the socket unit",
+            "passed sockets fit no listener: {}; listen on these addresses (proxy.listen, proxy.tls.listen, \
+             admin.listen, status.listen), or take them out of the socket unit",
             list.join(", ")
         )
     }
@@ -94,11 +94,12 @@ impl Inherited {
 /// A name of ours binds a socket to its listener: only a socket without one, or with one that says
 /// nothing to us (a unit's), goes by its address alone.
 fn fits_name(socket: &InheritedSocket, name: &str) -> bool {
-    socket.name == name || ![PROXY, ADMIN, STATUS].contains(&socket.name.as_str())
+    socket.name == name || ![PROXY, PROXY_TLS, ADMIN, STATUS].contains(&socket.name.as_str())
 }
 
 /// Names of descriptors, as in `FileDescriptorName=` of a socket unit.
 pub const PROXY: &str = "proxy";
+pub const PROXY_TLS: &str = "proxy-tls";
 pub const ADMIN: &str = "admin";
 pub const STATUS: &str = "status";
 

@@ -11,21 +11,25 @@ use serde::Serialize;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::config::NodeConfig;
-use crate::inherited::{ADMIN, Inherited, PROXY, STATUS};
+use crate::inherited::{ADMIN, Inherited, PROXY, PROXY_TLS, STATUS};
 
 /// Everything listened on.
 pub struct Listeners {
     /// For each worker its listeners: the kernel spreads connections among them.
     pub proxy: Vec<Vec<TcpListener>>,
+    /// As `proxy`, for TLS.
+    pub tls: Vec<Vec<TcpListener>>,
     pub admin: TcpListener,
     pub status: TcpListener,
     proxy_addresses: Vec<SocketAddr>,
+    tls_addresses: Vec<SocketAddr>,
 }
 
 /// Where the node listens, ports chosen by the system included.
 #[derive(Serialize)]
 pub struct Addresses {
     pub proxy: Vec<SocketAddr>,
+    pub tls: Vec<SocketAddr>,
     admin: SocketAddr,
     status: SocketAddr,
 }
@@ -40,38 +44,28 @@ impl Listeners {
     /// # Errors
     /// An address can't be listened on.
     pub fn open(config: &NodeConfig, inherited: &mut Inherited) -> anyhow::Result<Listeners> {
-        let mut proxy: Vec<Vec<TcpListener>> = (0..config.workers).map(|_| Vec::new()).collect();
-        let mut proxy_addresses = Vec::new();
-        for &wanted in &config.proxy_addresses {
-            let sockets = match inherited.take(PROXY, wanted) {
-                none if none.is_empty() => fresh(wanted, config.workers),
-                some => filled_up(some, config.workers),
-            };
-            let sockets = sockets.with_context(|| busy("proxy.listen", wanted))?;
-            proxy_addresses.push(sockets[0].local_addr()?);
-            // More sockets than workers: a socket that nobody accepts from would lose what it queued.
-            for (index, socket) in sockets.into_iter().enumerate() {
-                proxy[index % config.workers].push(socket);
-            }
-        }
+        let mut spread = |name, key, addresses: &[SocketAddr]| spread(name, key, addresses, config.workers, inherited);
+        let (proxy, proxy_addresses) = spread(PROXY, "proxy.listen", &config.proxy_addresses)?;
+        let (tls, tls_addresses) = spread(PROXY_TLS, "proxy.tls.listen", &config.tls_addresses)?;
         let mut single = |name: &str, address: SocketAddr| {
             let there = inherited.take(name, address).into_iter().next();
             there.map_or_else(|| bind(address, false), Ok).with_context(|| busy(&format!("{name}.listen"), address))
         };
         let admin = single(ADMIN, config.admin_address)?;
         let status = single(STATUS, config.status_address)?;
-        Ok(Listeners { proxy, admin, status, proxy_addresses })
+        Ok(Listeners { proxy, tls, admin, status, proxy_addresses, tls_addresses })
     }
 
     pub fn addresses(&self) -> io::Result<Addresses> {
-        let (admin, status) = (self.admin.local_addr()?, self.status.local_addr()?);
-        Ok(Addresses { proxy: self.proxy_addresses.clone(), admin, status })
+        let (proxy, tls) = (self.proxy_addresses.clone(), self.tls_addresses.clone());
+        Ok(Addresses { proxy, tls, admin: self.admin.local_addr()?, status: self.status.local_addr()? })
     }
 
     /// What a successor will need.
     pub fn estate(&self) -> io::Result<Estate> {
         let proxy = self.proxy.iter().flatten().map(|listener| (PROXY, listener));
-        let all = proxy.chain([(ADMIN, &self.admin), (STATUS, &self.status)]);
+        let tls = self.tls.iter().flatten().map(|listener| (PROXY_TLS, listener));
+        let all = proxy.chain(tls).chain([(ADMIN, &self.admin), (STATUS, &self.status)]);
         all.map(|(name, listener)| Ok((name, listener.try_clone()?.into()))).collect::<io::Result<_>>().map(Estate)
     }
 }
@@ -93,6 +87,31 @@ impl Estate {
     pub fn copies(&self) -> io::Result<Vec<(&'static str, OwnedFd)>> {
         self.0.iter().map(|(name, socket)| Ok((*name, socket.try_clone()?))).collect()
     }
+}
+
+/// For each worker its listeners on these addresses, and the addresses as they turned out.
+fn spread(
+    name: &str,
+    key: &str,
+    addresses: &[SocketAddr],
+    workers: usize,
+    inherited: &mut Inherited,
+) -> anyhow::Result<(Vec<Vec<TcpListener>>, Vec<SocketAddr>)> {
+    let mut all: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut bound = Vec::new();
+    for &wanted in addresses {
+        let sockets = match inherited.take(name, wanted) {
+            none if none.is_empty() => fresh(wanted, workers),
+            some => filled_up(some, workers),
+        };
+        let sockets = sockets.with_context(|| busy(key, wanted))?;
+        bound.push(sockets[0].local_addr()?);
+        // More sockets than workers: a socket that nobody accepts from would lose what it queued.
+        for (index, socket) in sockets.into_iter().enumerate() {
+            all[index % workers].push(socket);
+        }
+    }
+    Ok((all, bound))
 }
 
 /// New sockets, one for each worker.

@@ -1,14 +1,18 @@
 //! The gateway's program: one verb a file in `cmd`, the node's own file in `config`, and the place
 //! where everything is put together, `node`.
 
+mod certificates;
 mod cli;
 mod cmd;
 mod config;
+mod control;
 mod descriptors;
 mod inherited;
 mod listeners;
+mod log_output;
 mod node;
 mod reconciler;
+mod settled;
 mod signals;
 mod state;
 mod supervisor;

@@ -1,23 +1,23 @@
 //! Puts a node together and takes it through its life: start, serve, be replaced or drain, end.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::watch;
-use tollgate_control::{AdminOptions, NodeView, serve_admin, serve_status};
 use tollgate_keys::Pepper;
 use tollgate_limits::Local;
 use tollgate_plugin_host::Host;
-use tollgate_proxy::{Builder, WorkerHandle};
-use tollgate_store::FileStore;
+use tollgate_proxy::{Builder, Certificates, Listener, TlsServer, WorkerHandle};
+use tollgate_store::{FileStore, Watch};
 
 use crate::cmd::Invalid;
 use crate::config::NodeConfig;
+use crate::control::Control;
 use crate::descriptors;
 use crate::inherited::Inherited;
-use crate::listeners::Listeners;
+use crate::listeners::{Addresses, Listeners};
 use crate::reconciler::Reconciler;
 use crate::signals::Signals;
 use crate::state::{NodeState, Phase};
@@ -56,91 +56,138 @@ pub fn run(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
 }
 
 async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
-    let Beginning { addresses_file, mut inherited, predecessor, launch } = beginning;
+    let Beginning { addresses_file, inherited, predecessor, launch } = beginning;
     let mut signals = Signals::listen()?;
     let limit = descriptors::raise();
-    let listeners = Listeners::open(&config, &mut inherited)?;
-    match predecessor {
-        // It drains them.
-        Some(_) => inherited.left_over().for_each(|address| tracing::info!(%address, "no longer listened on")),
-        None => inherited.refuse_left_over()?,
-    }
-    drop(inherited);
-    let addresses = listeners.addresses()?;
-    let estate = listeners.estate()?;
-    let state = Arc::new(NodeState::new());
-    let limiter = Arc::new(Local::new());
+    let listeners = listen(&config, inherited, predecessor)?;
+    let (addresses, estate) = (listeners.addresses()?, listeners.estate()?);
+    let (state, limiter) = (Arc::new(NodeState::new()), Arc::new(Local::new()));
     let host = Host::start(config.plugins.clone(), Arc::clone(&limiter))?;
-    let store = FileStore::open(&config.store);
-    let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
-
-    let view: Arc<dyn NodeView> =
-        Arc::new(View::new(&config, Arc::clone(&state), Arc::clone(&host), Arc::clone(&limiter)));
-    let (stop, stopped) = watch::channel(false);
-    let status = serve_status(listeners.status, Arc::clone(&view), told(stopped.clone()));
-    let admin = serve_admin(listeners.admin, view, AdminOptions::default(), told(stopped));
-    let mut control = Some(async move {
-        let (status, admin) = tokio::join!(status, admin);
-        if let Err(error) = status.and(admin) {
-            tracing::error!(%error, "the status or admin listener ended");
-        }
-    });
-    let mut controlling = None;
+    let view = Arc::new(View::new(&config, Arc::clone(&state), Arc::clone(&host), Arc::clone(&limiter)));
+    let mut control = Control::new(listeners.status, listeners.admin, view);
     if predecessor.is_none() {
         // Probes see a node that starts. A successor leaves them to its predecessor until it serves.
-        controlling = control.take().map(tokio::spawn);
+        control.begin();
         addresses.announce(addresses_file)?;
     }
 
-    let mut reconciler = Reconciler::new(store, Arc::clone(&host), Builder::new(Pepper::random()), Arc::clone(&state));
+    let certificates = Arc::new(Certificates::default());
+    let tls = tls_server(&config, &certificates)?;
+    let (mut reconciler, watch) = reconciler(&config, &host, &state, certificates)?;
     let first = reconciler.first().await.map_err(Invalid)?;
     let proxy = Arc::new(descriptors::bounded(&config.proxy, limit));
-    let workers = tollgate_proxy::spawn(listeners.proxy, proxy, Arc::clone(&host), first)?;
+    let doors = by_worker(listeners.proxy, listeners.tls, tls);
+    let workers = tollgate_proxy::spawn(doors, proxy, Arc::clone(&host), first)?;
     let metrics: Vec<_> = workers.iter().map(|worker| Arc::clone(worker.metrics())).collect();
     state.has_workers(metrics.clone());
     state.enter(Phase::Serving);
-    if let Some(control) = control.take() {
-        controlling = Some(tokio::spawn(control));
+    if predecessor.is_some() {
+        control.begin();
         addresses.announce(addresses_file)?;
     }
-    let (node, version) = (&config.name, env!("CARGO_PKG_VERSION"));
-    tracing::info!(node, version, addresses = ?addresses.proxy, workers = workers.len(), "serving");
+    tell_of(&config, &addresses, workers.len());
 
     let mut end = End::Stopped;
     if settled(&config, predecessor).await {
         let upgrades = Upgrades { launch: &launch, estate: &estate, door: door(&config) };
-        if let Some(predecessor) = predecessor {
-            predecessor.taken().await;
-        }
-        end = tokio::select! {
-            () = reconciler.follow(watch, &workers) => End::Stopped,
-            () = sweep(&limiter) => End::Stopped,
-            () = supervisor::watchdog(metrics) => End::Stopped,
-            id = upgrades.replaced() => {
-                tracing::info!(id, "replaced");
-                End::Replaced
+        let upkeep = async {
+            tokio::select! {
+                () = reconciler.follow(watch, &workers) => {}
+                () = sweep(&limiter) => {}
+                () = supervisor::watchdog(metrics) => {}
             }
-            () = signals.stop() => End::Stopped,
         };
+        end = served(upkeep, upgrades, predecessor, &mut signals).await;
     }
     // The last other holder of the sockets: from now on a socket that is not accepted from is closed.
     drop(estate);
     if end == End::Replaced {
         // Probes are the successor's from here on: from this process they would hear of a drain.
-        stop.send_replace(true);
-        ended(&mut controlling).await;
+        control.end().await;
     }
     drain(&config, &state, workers, end, &mut signals).await;
     tokio::task::spawn_blocking(move || host.flush_sinks(SINK_PATIENCE)).await?;
-    stop.send_replace(true);
-    ended(&mut controlling).await;
+    control.end().await;
     tracing::info!("stopped");
     Ok(())
 }
 
+/// Passed sockets first. One that nobody would accept from is an error, unless a predecessor drains it.
+fn listen(
+    config: &NodeConfig,
+    mut inherited: Inherited,
+    predecessor: Option<&Predecessor>,
+) -> anyhow::Result<Listeners> {
+    let listeners = Listeners::open(config, &mut inherited)?;
+    match predecessor {
+        Some(_) => inherited.left_over().for_each(|address| tracing::info!(%address, "no longer listened on")),
+        None => inherited.refuse_left_over()?,
+    }
+    Ok(listeners)
+}
+
+fn tls_server(config: &NodeConfig, certificates: &Arc<Certificates>) -> anyhow::Result<Option<TlsServer>> {
+    let server = config.tls.as_ref().map(|tls| TlsServer::new(tls, Arc::clone(certificates)));
+    server.transpose().context("proxy.tls.client_ca_file")
+}
+
+/// With its hints. They are followed from now on: what changes while the first snapshot is built is not missed.
+fn reconciler(
+    config: &NodeConfig,
+    host: &Arc<Host>,
+    state: &Arc<NodeState>,
+    certificates: Arc<Certificates>,
+) -> anyhow::Result<(Reconciler, Watch)> {
+    let store = FileStore::open(&config.store);
+    let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
+    let folder = config.store.parent().unwrap_or(Path::new("."));
+    let builder = Builder::new(Pepper::random(), folder);
+    Ok((Reconciler::new(store, Arc::clone(host), builder, Arc::clone(state), certificates), watch))
+}
+
+/// What each worker accepts from.
+fn by_worker(
+    plain: Vec<Vec<TcpListener>>,
+    tls: Vec<Vec<TcpListener>>,
+    server: Option<TlsServer>,
+) -> Vec<Vec<Listener>> {
+    let doors = |(plain, secure): (Vec<_>, Vec<_>)| {
+        let plain = plain.into_iter().map(|socket| Listener { socket, tls: None });
+        let secure = secure.into_iter().map(|socket| Listener { socket, tls: server.clone() });
+        plain.chain(secure).collect()
+    };
+    plain.into_iter().zip(tls).map(doors).collect()
+}
+
+fn tell_of(config: &NodeConfig, addresses: &Addresses, workers: usize) {
+    let (node, version) = (&config.name, env!("CARGO_PKG_VERSION"));
+    let Addresses { proxy, tls, .. } = addresses;
+    tracing::info!(node, version, addresses = ?proxy, tls_addresses = ?tls, workers, "serving");
+}
+
+/// Done when the node is to end, or is another process's.
+async fn served(
+    upkeep: impl Future<Output = ()>,
+    upgrades: Upgrades<'_>,
+    predecessor: Option<&Predecessor>,
+    signals: &mut Signals,
+) -> End {
+    if let Some(predecessor) = predecessor {
+        predecessor.taken().await;
+    }
+    tokio::select! {
+        () = upkeep => End::Stopped,
+        id = upgrades.replaced() => {
+            tracing::info!(id, "replaced");
+            End::Replaced
+        }
+        () = signals.stop() => End::Stopped,
+    }
+}
+
 /// The node is this process's: at once, or by its predecessor's word. False when that never comes.
 async fn settled(config: &NodeConfig, predecessor: Option<&Predecessor>) -> bool {
-    let status = format!("serving on {:?}", config.proxy_addresses);
+    let status = format!("serving on {:?}", [&config.proxy_addresses[..], &config.tls_addresses].concat());
     let Some(predecessor) = predecessor else {
         supervisor::ready(&status);
         return true;
@@ -194,13 +241,6 @@ async fn drain(config: &NodeConfig, state: &NodeState, workers: Vec<WorkerHandle
     }
 }
 
-/// The control listeners have ended, or have had their time for it.
-async fn ended(controlling: &mut Option<tokio::task::JoinHandle<()>>) {
-    if let Some(task) = controlling.take() {
-        let _ = tokio::time::timeout(CONTROL_PATIENCE, task).await;
-    }
-}
-
 /// Drops counters that have run out.
 async fn sweep(limiter: &Local) {
     loop {
@@ -209,11 +249,6 @@ async fn sweep(limiter: &Local) {
     }
 }
 
-async fn told(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 const CONTROL_THREADS: usize = 2;
 const SWEEP: Duration = Duration::from_secs(10);
 const SINK_PATIENCE: Duration = Duration::from_secs(5);
-const CONTROL_PATIENCE: Duration = Duration::from_secs(2);

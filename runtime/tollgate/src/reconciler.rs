@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 use tollgate_model::decode::Place;
 use tollgate_model::{ConfigSet, Problem, Problems};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
-use tollgate_proxy::{Builder, Snapshot, WorkerHandle};
+use tollgate_proxy::{Builder, Certificates, Snapshot, WorkerHandle};
 use tollgate_store::{ConfigReport, Document, FileStore, Loaded, Watch, Watched};
 
+use crate::certificates::CertificateFiles;
 use crate::config::environment;
+use crate::settled::{self, Look};
 use crate::state::NodeState;
 
 pub struct Reconciler {
@@ -18,7 +20,10 @@ pub struct Reconciler {
     host: Arc<Host>,
     builder: Builder,
     state: Arc<NodeState>,
+    certificates: CertificateFiles,
     applied: Applied,
+    /// The file that was last read to its end.
+    taken: Option<Look>,
 }
 
 /// What serves now.
@@ -38,27 +43,53 @@ struct Candidate {
 }
 
 impl Reconciler {
-    pub fn new(store: FileStore, host: Arc<Host>, builder: Builder, state: Arc<NodeState>) -> Reconciler {
-        Reconciler { store, host, builder, state, applied: Applied::default() }
+    /// `certificates`: what TLS clients are shown.
+    pub fn new(
+        store: FileStore,
+        host: Arc<Host>,
+        builder: Builder,
+        state: Arc<NodeState>,
+        certificates: Arc<Certificates>,
+    ) -> Reconciler {
+        let folder = store.path().parent().unwrap_or(std::path::Path::new("."));
+        let certificates = CertificateFiles::new(folder, certificates);
+        Reconciler { store, host, builder, state, certificates, applied: Applied::default(), taken: None }
     }
 
     /// The first snapshot, or what is wrong with the configuration.
     pub async fn first(&mut self) -> Result<Arc<Snapshot>, ConfigReport> {
         self.host.refresh_all().await;
-        let loaded = self.read()?;
+        let loaded = loop {
+            if let Some(outcome) = self.read_settled().await {
+                break outcome?;
+            }
+        };
         let candidate = self.prepared(loaded).await?;
         Ok(self.build(candidate))
     }
 
     /// Follows the files for ever.
     pub async fn follow(&mut self, mut watch: Watch, workers: &[WorkerHandle]) {
+        let always = watch.watched().to_vec();
         loop {
+            watch.follow(always.iter().cloned().chain(self.certificates.watched()).collect());
+            let pause = if self.certificates.is_unsettled() { FILES_SETTLE } else { REGULARLY };
             tokio::select! {
                 () = watch.changed() => {}
                 // A build that took its time is compiled.
                 () = self.host.module_ready() => {}
+                // Certificates grow old without a change.
+                () = tokio::time::sleep(pause) => {}
             }
             self.reconcile(workers).await;
+            self.refresh_certificates();
+        }
+    }
+
+    /// What TLS clients are shown: of the set that serves.
+    fn refresh_certificates(&mut self) {
+        if let Some(reports) = self.certificates.refresh(&self.applied.set) {
+            self.state.change(|serving| serving.certificates = reports);
         }
     }
 
@@ -73,18 +104,19 @@ impl Reconciler {
     pub async fn reconcile(&mut self, workers: &[WorkerHandle]) {
         let modules_changed = self.host.refresh().await;
         match self.read_settled().await {
-            Ok(loaded) if Some(loaded.digest) != self.applied.digest || modules_changed => {
+            None => tracing::warn!("the configuration is being written all the time, the last good one serves"),
+            Some(Ok(loaded)) if Some(loaded.digest) != self.applied.digest || modules_changed => {
                 match self.prepared(loaded).await {
                     Ok(candidate) => return self.apply(candidate, workers).await,
                     Err(report) => self.refuse(&report),
                 }
             }
-            Ok(_) => {
+            Some(Ok(_)) => {
                 // The file is what serves: whatever was wrong with it is mended.
                 self.state.change(|serving| serving.last_error = None);
                 return;
             }
-            Err(report) => self.refuse(&report),
+            Some(Err(report)) => self.refuse(&report),
         }
         if modules_changed {
             self.apply_modules(workers).await;
@@ -111,13 +143,19 @@ impl Reconciler {
             self.state.change(|serving| serving.last_error = None);
         }
         let swaps: Vec<_> = workers.iter().map(|worker| worker.swap(Arc::clone(&snapshot))).collect();
-        for swapped in swaps {
-            // A worker that has ended serves nothing.
-            let _ = swapped.await;
+        let taken = tokio::spawn(async move {
+            for swapped in swaps {
+                // A worker that has ended serves nothing.
+                let _ = swapped.await;
+            }
+            drop(old);
+        });
+        // A worker that hangs must not keep the others from what comes next.
+        if tokio::time::timeout(SWAP_PATIENCE, taken).await.is_err() {
+            tracing::error!(snapshot = snapshot.number, "a worker does not take the new configuration");
         }
         let (routes, plugins) = (snapshot.set.routes.len(), snapshot.set.plugins.len());
         tracing::info!(snapshot = snapshot.number, routes, plugins, "configuration applied");
-        drop(old);
     }
 
     fn build(&mut self, candidate: Candidate) -> Arc<Snapshot> {
@@ -133,6 +171,8 @@ impl Reconciler {
             digest,
             snapshot: Some(Arc::clone(&snapshot)),
         };
+        // Before the workers are told: a host that is new has its certificate with its routes.
+        self.refresh_certificates();
         self.state.change(|serving| {
             serving.set = set;
             serving.prepared = prepared;
@@ -161,32 +201,17 @@ impl Reconciler {
 
     async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {
         let Loaded { set, digest, document } = loaded;
-        supported(&document, &set)?;
         match self.host.prepare(&set, &self.applied.prepared).await {
             Ok(prepared) => Ok(Candidate { set, prepared, digest: Some(digest) }),
             Err(problems) => Err(settings_report(&document, &problems)),
         }
     }
 
-    fn read(&self) -> Result<Loaded, ConfigReport> {
-        self.store.read(Some(&self.applied.set), environment)
-    }
-
-    /// A file that is being written is not a broken one: a refusal counts once the file rests.
-    async fn read_settled(&self) -> Result<Loaded, ConfigReport> {
-        let modified = || std::fs::metadata(self.store.path()).and_then(|about| about.modified()).ok();
-        loop {
-            let before = modified();
-            let outcome = self.read();
-            let fresh = before.and_then(|at| at.elapsed().ok()).is_none_or(|age| age < SETTLE);
-            if outcome.is_ok() || !fresh {
-                return outcome;
-            }
-            tokio::time::sleep(SETTLE).await;
-            if modified() == before {
-                return outcome;
-            }
-        }
+    /// The file once it rests: a beginning of it may be valid, and lack what protects a route. `None`
+    /// when it does not come to rest; it is looked at again.
+    async fn read_settled(&mut self) -> Option<Result<Loaded, ConfigReport>> {
+        let read = || self.store.read(Some(&self.applied.set), environment);
+        settled::read(self.store.path(), &mut self.taken, read).await
     }
 }
 
@@ -197,18 +222,6 @@ pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> Con
         located(document, "plugins", problem.plugin.as_str(), &problem.path, message)
     });
     document.report(&Problems(located.collect()))
-}
-
-/// Refuses what the data plane of this version can't do.
-pub fn supported(document: &Document, set: &ConfigSet) -> Result<(), ConfigReport> {
-    let unsupported = tollgate_proxy::unsupported(set);
-    if unsupported.is_empty() {
-        return Ok(());
-    }
-    let located = unsupported.into_iter().map(|(service, reason)| {
-        located(document, "services", service.as_str(), "", format!("service `{service}`: {reason}"))
-    });
-    Err(document.report(&Problems(located.collect())))
 }
 
 /// A problem of one entity of a list, at `path` below its table.
@@ -229,5 +242,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How long a file must have stayed the same to be refused.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long a change waits until all workers serve by it.
+const SWAP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the two files of a certificate may not fit each other while they are replaced.
+const FILES_SETTLE: Duration = Duration::from_millis(500);
+const REGULARLY: Duration = Duration::from_secs(3600);

@@ -8,6 +8,8 @@ use tollgate_model::ConfigSet;
 use tollgate_plugin_host::Prepared;
 use tollgate_proxy::WorkerMetrics;
 
+use crate::certificates::CertificateReport;
+
 /// Shared between the reconciler, the node's life cycle and the view of it.
 pub struct NodeState {
     pub started_at: SystemTime,
@@ -29,6 +31,7 @@ pub struct Serving {
     pub refused: u64,
     /// Places that can't be served, and why.
     pub degraded: Vec<(String, String)>,
+    pub certificates: Vec<CertificateReport>,
     pub last_error: Option<(String, SystemTime)>,
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tollgate_control::node::{
-    ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram, ModuleCounts, ModuleState, ModuleView,
-    NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
+    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
 };
 use tollgate_control::{NodeView, Timestamp};
 use tollgate_limits::Local;
@@ -14,6 +14,7 @@ use tollgate_plugin_host as plugin_host;
 use tollgate_plugin_host::Host;
 use tollgate_proxy::{Histogram as Durations, WorkerMetrics};
 
+use crate::certificates::{CertificateReport, SOON};
 use crate::config::NodeConfig;
 use crate::state::{self, NodeState};
 
@@ -59,11 +60,8 @@ impl NodeView for View {
                 last_error: serving.last_error.map(failure),
             },
             counts: EntityCounts::of(&serving.set),
-            degraded_places: serving
-                .degraded
-                .into_iter()
-                .map(|(place, reason)| DegradedPlace { place, reason })
-                .collect(),
+            degraded_places: degraded_places(serving.degraded, &serving.certificates),
+            certificates: serving.certificates.into_iter().map(certificate).collect(),
             modules: ModuleCounts::of(&self.modules()),
         }
     }
@@ -91,9 +89,11 @@ impl NodeView for View {
     fn metrics(&self) -> NodeMetrics {
         let totals = WorkerMetrics::totals(&self.state.workers());
         let serving = self.state.serving();
-        let upstream = ["connect_failed", "connect_timeout", "upstream_failed", "upstream_timeout"];
+        let upstream = ["connect_failed", "connect_timeout", "upstream_tls", "upstream_failed", "upstream_timeout"];
         NodeMetrics {
             requests: CLASSES.into_iter().zip(totals.requests).collect(),
+            versions: totals.versions,
+            connection_faults: totals.connection_faults,
             request_duration: histogram(totals.duration),
             upstream_duration: histogram(totals.upstream_duration),
             connections: totals.connections_open,
@@ -102,6 +102,7 @@ impl NodeView for View {
             connections_limited: totals.connections_limited.into(),
             connections_handed_over: totals.connections_handed_over,
             upstream_connections: totals.upstream_connections,
+            upstream_retries: vec![("sent", totals.retries), ("over_budget", totals.retries_refused)],
             upstream_errors: totals.errors.iter().filter(|(kind, _)| upstream.contains(kind)).copied().collect(),
             plugin_faults: totals.plugin_faults,
             errors: totals.errors,
@@ -111,6 +112,30 @@ impl NodeView for View {
             reloads_refused: serving.refused,
             limiter_counters: self.limiter.len() as u64,
         }
+    }
+}
+
+fn degraded_places(places: Vec<(String, String)>, certificates: &[CertificateReport]) -> Vec<DegradedPlace> {
+    let unusable = certificates.iter().filter_map(|certificate| {
+        let reason = certificate.problem.clone()?;
+        Some((format!("certificate {}", certificate.name), reason))
+    });
+    places.into_iter().chain(unusable).map(|(place, reason)| DegradedPlace { place, reason }).collect()
+}
+
+fn certificate(report: CertificateReport) -> CertificateStatus {
+    let left = report.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    let state = match left {
+        None => CertificateState::Missing,
+        Some(left) if left.is_zero() => CertificateState::Expired,
+        Some(left) if left < SOON => CertificateState::ExpiresSoon,
+        Some(_) => CertificateState::Valid,
+    };
+    CertificateStatus {
+        name: report.name,
+        state,
+        expires_at: report.expires_at.map(Timestamp),
+        problem: report.problem,
     }
 }
 

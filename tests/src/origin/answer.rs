@@ -20,9 +20,20 @@ use super::seen::{Seen, listed};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-pub(super) async fn answer(mut request: Request<Incoming>, records: &Arc<Records>, name: &str) -> Response<Body> {
-    let behaviour = Behaviour::of(request.headers());
+pub(super) async fn answer(
+    mut request: Request<Incoming>,
+    records: &Arc<Records>,
+    name: &str,
+) -> Result<Response<Body>, io::Error> {
+    let mut behaviour = Behaviour::of(request.headers());
     let mut seen = head_of(&request);
+    if behaviour.flaky.is_some_and(|times| !records.misbehaves(&seen.target, times)) {
+        (behaviour.status, behaviour.delay, behaviour.abort) = (None, std::time::Duration::ZERO, false);
+    }
+    if behaviour.abort {
+        records.remember(seen);
+        return Err(io::Error::other("aborted as told"));
+    }
     let mut response = if request.headers().contains_key("sec-websocket-key") {
         records.remember(seen);
         websocket(&mut request)
@@ -47,7 +58,7 @@ pub(super) async fn answer(mut request: Request<Incoming>, records: &Arc<Records
         response
     };
     adorn(&mut response, &behaviour, name);
-    response
+    Ok(response)
 }
 
 fn head_of(request: &Request<Incoming>) -> Seen {

@@ -26,6 +26,10 @@ pub(super) struct Behaviour {
     pub trailers: bool,
     /// `cut=500`: closes the connection after so many bytes of the body.
     pub cut: Option<u64>,
+    /// `abort`: no head at all, the connection (of HTTP/2: the stream) breaks.
+    pub abort: bool,
+    /// `flaky=2`: `status`, `delay` and `abort` hold for the first two requests to this target only.
+    pub flaky: Option<u64>,
     /// `header=name:value`, as often as wanted: more fields of the answer.
     pub headers: Vec<(String, String)>,
 }
@@ -54,6 +58,8 @@ impl Behaviour {
             "gap" => self.gap = Duration::from_millis(number()),
             "trailers" => self.trailers = true,
             "cut" => self.cut = Some(number()),
+            "abort" => self.abort = true,
+            "flaky" => self.flaky = Some(number()),
             "header" => self.headers.extend(value.split_once(':').map(|(n, v)| (n.to_owned(), v.to_owned()))),
             _ => panic!("x-origin: nobody knows {word:?}"),
         }

@@ -3,28 +3,27 @@
 mod answer;
 mod behaviour;
 mod seen;
+mod wire;
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::collections::{HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
 pub(crate) use behaviour::BEHAVIOUR;
 pub use seen::Seen;
+pub use wire::Wire;
 
-/// An HTTP/1.1 server on a thread of its own. It answers with what it saw ([`Seen`], as JSON), unless
+/// A server on a thread of its own, of HTTP/1.1 in clear unless a [`Wire`] says otherwise. It answers with what it saw ([`Seen`], as JSON), unless
 /// the request's `x-origin` field tells it to do something else; what that may say is documented at
 /// [`Behaviour`](behaviour::Behaviour). WebSockets are echoed.
 #[derive(Debug)]
 pub struct Origin {
     pub address: SocketAddr,
+    scheme: &'static str,
     records: Arc<Records>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -35,6 +34,8 @@ pub struct Origin {
 struct Records {
     connections: AtomicU64,
     requests: AtomicU64,
+    /// Of requests that were told to misbehave a few times, by target.
+    misbehaved: Mutex<HashMap<String, u64>>,
     /// The latest ones.
     seen: Mutex<VecDeque<Seen>>,
 }
@@ -46,6 +47,15 @@ impl Origin {
 
     /// With a name, which it sends as `x-origin-name`.
     pub fn named(name: &str) -> Origin {
+        Origin::on(name, Wire::default())
+    }
+
+    pub fn speaking(wire: Wire) -> Origin {
+        Origin::on("", wire)
+    }
+
+    fn on(name: &str, wire: Wire) -> Origin {
+        let scheme = if wire.tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         listener.set_nonblocking(true).expect("a listener can be non-blocking");
         let address = listener.local_addr().expect("a listener has an address");
@@ -56,16 +66,16 @@ impl Origin {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(listener, served.0, served.1) => {}
+                    () = serve(listener, wire, served.0, served.1) => {}
                     _ = stopped => {}
                 }
             });
         });
-        Origin { address, records, stop: Some(stop), thread: Some(thread) }
+        Origin { address, scheme, records, stop: Some(stop), thread: Some(thread) }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Connections accepted so far.
@@ -94,6 +104,14 @@ impl Drop for Origin {
 }
 
 impl Records {
+    /// Whether a request to this target is one of the first few.
+    fn misbehaves(&self, target: &str, times: u64) -> bool {
+        let mut counts = self.misbehaved.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(target.to_owned()).or_default();
+        *count += 1;
+        *count <= times
+    }
+
     fn remember(&self, seen: Seen) {
         let mut kept = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
@@ -103,23 +121,13 @@ impl Records {
     }
 }
 
-async fn serve(listener: TcpListener, records: Arc<Records>, name: String) {
+async fn serve(listener: TcpListener, wire: Wire, records: Arc<Records>, name: String) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is non-blocking");
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
         records.connections.fetch_add(1, Ordering::SeqCst);
-        let (records, name) = (Arc::clone(&records), name.clone());
-        let service = service_fn(move |request| {
-            let (records, name) = (Arc::clone(&records), name.clone());
-            async move {
-                records.requests.fetch_add(1, Ordering::SeqCst);
-                Ok::<_, Infallible>(answer::answer(request, &records, &name).await)
-            }
-        });
-        let connection = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service);
-        // Errors are the other side's: tests cut connections on purpose.
-        tokio::spawn(connection.with_upgrades());
+        tokio::spawn(wire::serve(stream, wire.clone(), Arc::clone(&records), name.clone()));
     }
 }
 

@@ -8,6 +8,10 @@ pub type Labelled = Vec<(&'static str, u64)>;
 pub struct NodeMetrics {
     /// Answered requests by status class: `1xx` to `5xx`.
     pub requests: Labelled,
+    /// Requests by the version of HTTP they came in.
+    pub versions: Labelled,
+    /// Connections of clients that were given up, by kind.
+    pub connection_faults: Labelled,
     /// From a request's head to its response's end.
     pub request_duration: Histogram,
     /// From the moment a request is sent on to the head of the upstream's response.
@@ -24,6 +28,8 @@ pub struct NodeMetrics {
     pub connections_handed_over: u64,
     /// Gauge: open connections to upstreams.
     pub upstream_connections: u64,
+    /// Requests sent upstream once more, and those that the budget of their service held back.
+    pub upstream_retries: Labelled,
     /// Failed attempts to get an answer from an upstream, by kind.
     pub upstream_errors: Labelled,
     /// Hooks that trapped, timed out or found no free instance, by kind.

@@ -22,8 +22,10 @@ pub struct NodeStatus {
     pub workers: usize,
     pub configuration: ConfigurationStatus,
     pub counts: EntityCounts,
-    /// Routes and consumers that answer 503 on this node.
+    /// Routes, services and consumers that answer 503 on this node, and certificates that can't be used
+    /// as they are.
     pub degraded_places: Vec<DegradedPlace>,
+    pub certificates: Vec<CertificateStatus>,
     pub modules: ModuleCounts,
 }
 
@@ -83,9 +85,31 @@ impl EntityCounts {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct DegradedPlace {
-    /// `route orders`, `consumer demo`.
+    /// `route orders`, `consumer demo`, `certificate main`.
     pub place: String,
     pub reason: String,
+}
+
+/// A certificate that TLS clients may be shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateStatus {
+    pub name: String,
+    pub state: CertificateState,
+    /// Of the one that is shown.
+    pub expires_at: Option<Timestamp>,
+    /// Why its files can't be used as they are; the last good ones are shown, if there were any.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateState {
+    Valid,
+    /// Within 14 days.
+    ExpiresSoon,
+    Expired,
+    /// It was never fit to be shown.
+    Missing,
 }
 
 /// Modules by state.

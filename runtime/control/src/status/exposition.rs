@@ -1,6 +1,7 @@
 //! Metrics in the OpenMetrics text format, version 1.0.
 
 use std::fmt;
+use std::time::UNIX_EPOCH;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, NoLabelSet, text};
@@ -8,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process::ProcessSample;
-use crate::node::{Histogram, NodeMetrics, NodeStatus};
+use crate::node::{CertificateStatus, Histogram, NodeMetrics, NodeStatus};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -28,6 +29,8 @@ impl Collector for NodeMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
         page.counters("requests", "Answered requests by status class", "class", &self.requests)?;
+        page.counters("requests_by_version", "Requests by version of HTTP", "version", &self.versions)?;
+        page.counters("connection_faults", "Client connections given up", "kind", &self.connection_faults)?;
         page.seconds("request_duration", "From a request's head to its response's end", &self.request_duration)?;
         page.seconds(
             "upstream_duration",
@@ -45,6 +48,7 @@ impl Collector for NodeMetrics {
         )?;
         page.counter("connections_accepted", "Connections of clients", self.connections_accepted)?;
         page.gauge("upstream_connections", "Open connections to upstreams", self.upstream_connections)?;
+        page.counters("upstream_retries", "Retries wanted, by what became of them", "result", &self.upstream_retries)?;
         page.counters("upstream_errors", "Failed attempts at an upstream", "kind", &self.upstream_errors)?;
         page.counters("plugin_faults", "Hooks that failed", "kind", &self.plugin_faults)?;
         page.counters("errors", "Error responses made by the gateway itself", "kind", &self.errors)?;
@@ -67,9 +71,10 @@ impl Collector for NodeStatus {
         page.gauge("routes", "Routes of the configuration", self.counts.routes as u64)?;
         page.gauge(
             "degraded_places",
-            "Routes and consumers that answer 503 on this node",
+            "Routes, services and consumers that answer 503 on this node, and certificates that can't be used",
             self.degraded_places.len() as u64,
         )?;
+        page.expiries(&self.certificates)?;
         let modules = [
             ("serving", self.modules.serving as u64),
             ("stale", self.modules.stale as u64),
@@ -155,6 +160,18 @@ impl Page<'_> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (number, value) in values {
             family.encode_family(&[(label, number.to_string())])?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn expiries(&mut self, certificates: &[CertificateStatus]) -> fmt::Result {
+        let help = "When the certificates that are shown expire";
+        let (name, unit) = ("certificate_expiry_timestamp", Some(&Unit::Seconds));
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for certificate in certificates {
+            let Some(at) = certificate.expires_at else { continue };
+            let seconds = at.0.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            family.encode_family(&[("certificate", certificate.name.as_str())])?.encode_gauge(&seconds)?;
         }
         Ok(())
     }

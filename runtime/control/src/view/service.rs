@@ -1,7 +1,9 @@
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tollgate_model::Name;
-use tollgate_model::entity::{Destination, Scheme, Service, Timeouts};
-use tollgate_model::units::TimeSpan;
+use tollgate_model::entity::{Destination, Protocol, Retries, Scheme, Service, Timeouts, UpstreamTls};
+use tollgate_model::units::{ByteSize, TimeSpan};
 
 use super::{ChainEntryView, address};
 
@@ -10,7 +12,11 @@ pub(crate) struct ServiceView<'a> {
     name: &'a Name,
     #[serde(flatten)]
     origin: OriginView<'a>,
+    protocol: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsView<'a>>,
     timeouts: TimeoutsView,
+    retries: RetriesView<'a>,
     chain: Vec<ChainEntryView<'a>>,
     tags: &'a [String],
 }
@@ -36,12 +42,41 @@ struct TimeoutsView {
     idle: TimeSpan,
 }
 
+/// Where the files are; never what is in them.
+#[derive(Serialize)]
+struct TlsView<'a> {
+    verify: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_certificate: Option<&'a Name>,
+}
+
+#[derive(Serialize)]
+struct RetriesView<'a> {
+    attempts: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_try_timeout: Option<TimeSpan>,
+    on: Vec<&'static str>,
+    methods: Vec<&'a str>,
+    body_size: ByteSize,
+}
+
 impl<'a> From<&'a Service> for ServiceView<'a> {
     fn from(service: &'a Service) -> ServiceView<'a> {
         ServiceView {
             name: &service.name,
             origin: OriginView::from(service),
+            protocol: match service.protocol {
+                Protocol::Http1 => "http1",
+                Protocol::Http2 => "http2",
+                Protocol::Auto => "auto",
+            },
+            tls: (service.destination.scheme() == Scheme::Https).then(|| TlsView::from(&service.tls)),
             timeouts: TimeoutsView::from(service.timeouts),
+            retries: RetriesView::from(&service.retries),
             chain: ChainEntryView::list(&service.chain),
             tags: &service.tags,
         }
@@ -85,6 +120,29 @@ impl From<Timeouts> for TimeoutsView {
             connect: TimeSpan(timeouts.connect),
             response: TimeSpan(timeouts.response),
             idle: TimeSpan(timeouts.idle),
+        }
+    }
+}
+
+impl<'a> From<&'a UpstreamTls> for TlsView<'a> {
+    fn from(tls: &'a UpstreamTls) -> TlsView<'a> {
+        TlsView {
+            verify: tls.verify,
+            ca_file: tls.ca_file.as_ref().map(|file| file.to_string_lossy()),
+            server_name: tls.server_name.as_deref(),
+            client_certificate: tls.client_certificate.as_ref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Retries> for RetriesView<'a> {
+    fn from(retries: &'a Retries) -> RetriesView<'a> {
+        RetriesView {
+            attempts: retries.attempts,
+            per_try_timeout: retries.per_try_timeout.map(TimeSpan),
+            on: retries.on.iter().map(|on| on.word()).collect(),
+            methods: retries.methods.iter().map(|method| method.as_str()).collect(),
+            body_size: ByteSize(retries.body_size),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Decode, Fields, Place, PositiveTime, one_of, parse_authority, text};
-use crate::entity::{Destination, Scheme, Service, Timeouts};
+use crate::entity::{Destination, Protocol, Scheme, Service, Timeouts};
 use crate::problem::Complaint;
 use crate::{Name, Problems};
 
@@ -12,13 +12,30 @@ impl Decode for Service {
         let mut fields = Fields::open(value, place, problems)?;
         let name = fields.required("name");
         let origin = origin(&mut fields);
+        let scheme = origin.as_ref().map(|origin| origin.destination.scheme());
+        let protocol = protocol(&mut fields, scheme);
+        let tls = fields.maybe("tls").unwrap_or_default();
+        if scheme == Some(Scheme::Http) && fields.has("tls") {
+            fields.refuse_key("tls", Complaint::new("this service is spoken to in clear", "write https to use TLS"));
+        }
         let timeouts = fields.maybe("timeouts").unwrap_or_default();
+        let retries = fields.maybe("retries").unwrap_or_default();
         let chain = fields.optional("chain", Vec::new());
         let tags = fields.optional("tags", Vec::new());
         fields.finish()?;
         let Origin { destination, path } = origin?;
-        Some(Service { name: name?, destination, path, timeouts, chain, tags })
+        Some(Service { name: name?, destination, path, protocol, tls, timeouts, retries, chain, tags })
     }
+}
+
+/// As stated, or what is usual for the scheme.
+fn protocol(fields: &mut Fields<'_, '_>, scheme: Option<Scheme>) -> Protocol {
+    let stated = fields.maybe("protocol");
+    if scheme == Some(Scheme::Http) && stated == Some(Protocol::Auto) {
+        let hint = "write \"http1\" or \"http2\", or use https";
+        fields.refuse("protocol", Complaint::new("without TLS the protocol can't be negotiated", hint));
+    }
+    stated.unwrap_or(if scheme == Some(Scheme::Https) { Protocol::Auto } else { Protocol::Http1 })
 }
 
 struct Origin {
@@ -103,6 +120,13 @@ fn parse_path(path: &str) -> Result<String, Complaint> {
 impl Decode for Scheme {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Scheme> {
         one_of(value, place, problems, &[("http", Scheme::Http), ("https", Scheme::Https)])
+    }
+}
+
+impl Decode for Protocol {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Protocol> {
+        let choices = [("http1", Protocol::Http1), ("http2", Protocol::Http2), ("auto", Protocol::Auto)];
+        one_of(value, place, problems, &choices)
     }
 }
 

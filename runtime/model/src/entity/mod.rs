@@ -1,6 +1,8 @@
 //! The entities of a configuration, one file each.
 
 mod service;
+mod upstream_tls;
+mod retries;
 mod upstream;
 mod route;
 mod consumer;
@@ -10,6 +12,8 @@ mod plugin;
 pub use certificate::{Certificate, Sni};
 pub use consumer::{Consumer, KeyCredential, SecretText};
 pub use plugin::{ChainEntry, Grants, Isolation, OnError, Plugin, PluginLimits};
+pub use retries::{Retries, RetryOn};
 pub use route::{HeaderMatch, HostPattern, PathPattern, QueryMatch, Route};
-pub use service::{Destination, Scheme, Service, Timeouts};
+pub use service::{Destination, Protocol, Scheme, Service, Timeouts};
 pub use upstream::{Balance, Target, Upstream};
+pub use upstream_tls::UpstreamTls;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::ChainEntry;
+use super::{ChainEntry, Retries, UpstreamTls};
 use crate::Name;
 
 /// Something behind the gateway that answers requests.
@@ -10,7 +10,12 @@ pub struct Service {
     pub destination: Destination,
     /// Prefix put before the path sent to the upstream; empty or starting with `/`, no trailing `/`.
     pub path: String,
+    /// Default: by scheme, [`Protocol::Http1`] or, over TLS, [`Protocol::Auto`].
+    pub protocol: Protocol,
+    /// For `https` only.
+    pub tls: UpstreamTls,
     pub timeouts: Timeouts,
+    pub retries: Retries,
     pub chain: Vec<ChainEntry>,
     pub tags: Vec<String>,
 }
@@ -31,10 +36,27 @@ pub enum Scheme {
     Https,
 }
 
+/// Which HTTP a service's targets are spoken to with. Upgrades (WebSocket) always take HTTP/1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    Http1,
+    /// Over TLS by agreement (ALPN), otherwise with prior knowledge.
+    Http2,
+    /// What the target chooses, HTTP/2 preferred. Over TLS only.
+    Auto,
+}
+
+impl Destination {
+    pub fn scheme(&self) -> Scheme {
+        let (Destination::Host { scheme, .. } | Destination::Upstream { scheme, .. }) = self;
+        *scheme
+    }
+}
+
 /// How long each phase of a forwarded request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Opening a connection to a target. Default 5 s.
+    /// Opening a connection to a target, handshakes included. Default 5 s.
     pub connect: Duration,
     /// From the request's last byte (or, while it still streams, from the last progress) to the
     /// response's head. Default 60 s.

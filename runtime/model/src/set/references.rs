@@ -26,6 +26,7 @@ pub(super) fn check(tree: &Value, problems: &mut Problems) {
         for (index, row) in rows(tree, section) {
             let place = place.index(index);
             check.reference(row, key, &place);
+            check.client_certificate(row, &place);
             check.chain(row, &place);
         }
     }
@@ -73,6 +74,14 @@ impl Check<'_, '_> {
         let missing =
             row.get(key).and_then(|name| dangling(name, section, &place.key(key), &mut self.suggestions_left));
         self.problems.0.extend(missing);
+    }
+
+    /// What a service shows its targets.
+    fn client_certificate(&mut self, row: &Value, place: &Place<'_>) {
+        let Some(name) = row.get("tls").and_then(|tls| tls.get("client_certificate")) else { return };
+        let place = place.key("tls");
+        let place = place.key("client_certificate");
+        self.problems.0.extend(dangling(name, &self.certificates, &place, &mut self.suggestions_left));
     }
 
     /// The `chain` of a row or, for the global one, of the whole tree.

@@ -85,6 +85,10 @@ fn add_reading(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         let value = form_urlencoded::parse(query.as_bytes())
             .find(|(key, _)| *key == name)
             .map(|(_, value)| Value::Bytes(Bytes::from(value.into_owned())));
+        // What somebody reads who may look up credentials may be one.
+        if value.is_some() && guest.plugin()?.grants().credentials {
+            guest.exchange()?.mask(&name);
+        }
         Ok((value.map_or(Ok(0), |value| guest.hand_out_made(value))?,))
     })
 }
@@ -116,6 +120,8 @@ fn add_fields(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
 fn add_target(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
     linker.func_wrap("remove-query-parameter", |mut store: StoreContextMut<'_, Guest>, (name,): (WasmStr,)| {
         let name = name.to_str(&store)?.into_owned();
+        // What the upstream is not to see is not for the log either.
+        store.data_mut().exchange()?.mask(&name);
         let Some(request) = editable(store.data_mut())? else { return Ok((Edit::TooLate,)) };
         let Some(target) = request.upstream_target() else { return Ok((Edit::Done,)) };
         let kept = target.query().map(|query| without_parameter(query, &name)).filter(|query| !query.is_empty());

@@ -1,4 +1,5 @@
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 use wasmtime::{StoreContextMut, bail};
@@ -8,9 +9,14 @@ use crate::plugin::PluginUse;
 use crate::ports::sink::Target;
 
 pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("open", |mut store: StoreContextMut<'_, Guest>, (target,): (WasmStr,)| {
-        let target = target.to_str(&store)?.into_owned();
-        Ok((open(store.data_mut(), &target)?,))
+    linker.func_wrap_async("open", |mut store: StoreContextMut<'_, Guest>, (target,): (WasmStr,)| {
+        Box::new(async move {
+            let target = target.to_str(&store)?.into_owned();
+            let opened = open(store.data_mut(), &target).await?;
+            // Ticks that passed while the guest waited are not its own.
+            store.set_epoch_deadline(1);
+            Ok((opened,))
+        })
     })?;
     linker.func_wrap("write", |store: StoreContextMut<'_, Guest>, (sink, bytes): (u32, WasmList<u8>)| {
         let owner = store.data().plugin()?.id();
@@ -21,7 +27,9 @@ pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()
     })
 }
 
-fn open(guest: &mut Guest, target: &str) -> wasmtime::Result<Result<u32, String>> {
+/// Waits for the disk only where nobody has the target open: a use keeps open what it opened when it
+/// was tried.
+async fn open(guest: &mut Guest, target: &str) -> wasmtime::Result<Result<u32, String>> {
     let plugin = guest.configuring()?.clone();
     if guest.sinks.count(plugin.id()) >= SINKS {
         return Ok(Err(format!("a plugin may open {SINKS} sinks")));
@@ -30,7 +38,8 @@ fn open(guest: &mut Guest, target: &str) -> wasmtime::Result<Result<u32, String>
         Ok(resolved) => resolved,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    Ok(match guest.services.sinks.open(resolved) {
+    let services = Arc::clone(&guest.services);
+    Ok(match services.sinks.open(resolved).await {
         Ok(sink) => Ok(guest.sinks.add(plugin.id(), sink)),
         Err(error) => Err(format!("{target} can't be opened: {error}")),
     })

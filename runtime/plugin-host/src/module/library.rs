@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tollgate_model::Name;
 use tollgate_model::entity::Plugin;
 
 use super::ModuleGeneration;
 use super::compile::Compiler;
+use crate::share::{Instances, Share};
 
 /// All modules ever seen in the folder since the start.
 pub(crate) struct Library {
@@ -18,6 +19,9 @@ pub(crate) struct Library {
     pub(super) compiler: Compiler,
     /// Told when a compilation ended, and when a try is worth repeating.
     pub(super) ready: Arc<Notify>,
+    instances: Arc<Instances>,
+    /// Turns for reading files.
+    pub(super) reading: Semaphore,
 }
 
 #[derive(Default)]
@@ -42,6 +46,8 @@ struct Entry {
     present: bool,
     last_error: Option<Failure>,
     loads: u64,
+    /// Shared by its generations.
+    share: Option<Arc<Share>>,
 }
 
 #[derive(Clone, Debug)]
@@ -117,8 +123,16 @@ pub enum ModuleState {
 }
 
 impl Library {
-    pub(crate) fn start() -> std::io::Result<Library> {
-        Ok(Library { modules: Mutex::default(), compiler: Compiler::start()?, ready: Arc::default() })
+    /// `instances`: of all modules together.
+    pub(crate) fn start(instances: u32) -> std::io::Result<Library> {
+        let (compiler, instances) = (Compiler::start()?, Instances::new(instances));
+        Ok(Library {
+            modules: Mutex::default(),
+            compiler,
+            ready: Arc::default(),
+            instances,
+            reading: Semaphore::new(READERS),
+        })
     }
 
     /// What a snapshot in which these are the module's uses should be built with.
@@ -262,6 +276,13 @@ impl Library {
         }
     }
 
+    /// The module's part of all instances.
+    pub(super) fn share(&self, name: &Name) -> Arc<Share> {
+        let mut modules = self.lock();
+        let share = &mut modules.entry(name.clone()).or_default().share;
+        Arc::clone(share.get_or_insert_with(|| self.instances.share()))
+    }
+
     pub(crate) fn report(&self) -> Vec<ModuleReport> {
         self.lock().iter_mut().map(|(name, entry)| entry.report(name)).collect()
     }
@@ -324,6 +345,8 @@ impl Entry {
 
 /// How long after a try that was nobody's fault it is repeated.
 const RETRY: Duration = Duration::from_secs(5);
+/// Files read at once.
+const READERS: usize = 4;
 /// Tries of a candidate that may come to nothing.
 const TRIES: u32 = 3;
 

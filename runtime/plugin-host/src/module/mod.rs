@@ -7,6 +7,7 @@ mod form;
 mod library;
 mod refresh;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -15,6 +16,7 @@ use wasmtime::component::InstancePre;
 
 use crate::abi::{self, HookFlags};
 use crate::guest::Guest;
+use crate::share::Share;
 
 pub(crate) use library::{Library, Unavailable, Verdict};
 pub use library::{ModuleReport, ModuleState};
@@ -28,6 +30,7 @@ pub struct ModuleGeneration {
     size: usize,
     manifest: Manifest,
     memory: usize,
+    share: Arc<Share>,
     pre: InstancePre<Guest>,
     schema: jsonschema::Validator,
     loaded_at: SystemTime,
@@ -87,6 +90,11 @@ impl ModuleGeneration {
 
     pub(crate) fn memory(&self) -> usize {
         self.memory
+    }
+
+    /// Of the process's instances.
+    pub(crate) fn share(&self) -> &Share {
+        &self.share
     }
 
     pub(crate) fn schema(&self) -> &jsonschema::Validator {

@@ -1,14 +1,18 @@
 //! Reads the plugins folder, and compiles what is new in it, aside.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tollgate_model::Name;
+use wasmtime::component::Component;
 
 use super::cache::CodeCache;
+use super::compile::Compiled;
 use super::describe::describe;
 use super::{LogWindow, ModuleGeneration};
 use crate::host::Host;
@@ -45,16 +49,19 @@ impl Host {
             }
         };
         self.library.note_removed(|name| files.contains_key(name));
+        // All at once: one file that is being written keeps no other from being seen.
+        let reads: Vec<_> =
+            files.into_iter().map(|(name, path)| tokio::spawn(Arc::clone(self).start_load(name, path))).collect();
         let mut loads = Vec::new();
-        for (name, path) in files {
-            loads.extend(self.start_load(name, &path).await);
+        for read in reads {
+            loads.extend(read.await.ok().flatten());
         }
         loads
     }
 
-    /// `None` when the file is as it was, or can't be loaded at all.
-    async fn start_load(self: &Arc<Self>, name: Name, path: &Path) -> Option<JoinHandle<()>> {
-        let bytes = match read_settled(path, self.config.module_size).await {
+    /// `None` when the file is as it was, is still being written, or can't be loaded at all.
+    async fn start_load(self: Arc<Self>, name: Name, path: PathBuf) -> Option<JoinHandle<()>> {
+        let bytes = match read_settled(&path, self.config.module_size, &self.library.reading).await {
             Ok(bytes) => bytes?,
             Err(message) => {
                 self.library.look_at(&name, None);
@@ -66,26 +73,49 @@ impl Host {
         if !self.library.look_at(&name, Some(digest)) {
             return None;
         }
-        let (host, module) = (Arc::clone(self), name.clone());
-        let load = tokio::spawn(async move {
-            let outcome = host.load(&module, digest, bytes).await;
-            host.library.loaded(&module, Some(digest), outcome);
-            host.library.ready.notify_one();
-        });
+        let load = tokio::spawn(Arc::clone(&self).load(name.clone(), digest, bytes));
         self.library.note_load(&name, load.abort_handle());
         Some(load)
     }
 
-    /// Compiles and describes one build, aside.
-    async fn load(&self, name: &Name, digest: blake3::Hash, bytes: Vec<u8>) -> Result<Arc<ModuleGeneration>, String> {
-        let size = bytes.len();
+    /// Compiles and describes one build, aside, and puts it into the library. Over when it is known
+    /// what became of it, or that this takes too long: it then goes on by itself.
+    async fn load(self: Arc<Self>, name: Name, digest: blake3::Hash, bytes: Vec<u8>) {
+        let (size, patience) = (bytes.len(), self.config.compile_time);
         let cache = CodeCache::new(&self.config.cache, &self.engine);
-        let patience = self.config.compile_time;
-        let component = self.library.compiler.component(&self.engine, &cache, digest, bytes, patience).await?;
-        let manifest = describe(&self.engine, &component, &self.services, self.config.memory).await?;
+        match self.library.compiler.component(&self.engine, &cache, digest, bytes, patience).await {
+            Compiled::Done(component) => self.loaded(&name, digest, size, component).await,
+            Compiled::Late(late) => {
+                self.library.loaded(&name, Some(digest), Err(format!("is not compiled after {patience:?}")));
+                self.library.ready.notify_one();
+                tokio::spawn(async move {
+                    let component = late.outcome().await;
+                    self.loaded(&name, digest, size, component).await;
+                });
+            }
+        }
+    }
+
+    async fn loaded(&self, name: &Name, digest: blake3::Hash, size: usize, component: Result<Component, String>) {
+        let outcome = match component {
+            Ok(component) => self.generation(name, digest, size, &component).await,
+            Err(message) => Err(message),
+        };
+        self.library.loaded(name, Some(digest), outcome);
+        self.library.ready.notify_one();
+    }
+
+    async fn generation(
+        &self,
+        name: &Name,
+        digest: blake3::Hash,
+        size: usize,
+        component: &Component,
+    ) -> Result<Arc<ModuleGeneration>, String> {
+        let manifest = describe(&self.engine, component, &self.services, self.config.memory).await?;
         let pre = self
             .linker
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .map_err(|error| format!("needs what this gateway does not offer: {error:#}"))?;
         let schema = jsonschema::validator_for(&manifest.settings_schema)
             .map_err(|error| format!("has a settings schema that is not valid: {error}"))?;
@@ -96,6 +126,7 @@ impl Host {
             size,
             manifest,
             memory: self.config.memory,
+            share: self.library.share(name),
             pre,
             schema,
             loaded_at: SystemTime::now(),
@@ -131,33 +162,56 @@ fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<Name, PathBuf>> {
     Ok(found)
 }
 
-/// The file's bytes once two looks at it agree: a copy in progress is not read half. `None` when
-/// it went away meanwhile.
-async fn read_settled(path: &Path, most: u64) -> Result<Option<Vec<u8>>, String> {
-    let look = || {
-        let about = std::fs::metadata(path).ok()?;
-        Some((about.len(), about.modified().ok()?))
-    };
-    let Some(mut before) = look() else { return Ok(None) };
-    loop {
-        if before.0 > most {
-            return Err(format!("has {} bytes, over the limit of {most}", before.0));
-        }
-        let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
+/// The file's bytes once two looks at it agree: a copy in progress is not read half. `None` when it
+/// goes away meanwhile, or does not come to rest: what changes is looked at again. `turns` bounds how
+/// many files are in memory because they are read.
+async fn read_settled(path: &Path, most: u64, turns: &Semaphore) -> Result<Option<Vec<u8>>, String> {
+    for _ in 0..TRIES {
+        let (seen, bytes) = {
+            let _turn = turns.acquire().await;
+            let path = path.to_owned();
+            let read = tokio::task::spawn_blocking(move || read(&path, most)).await;
+            let Some(read) = read.ok().flatten() else { return Ok(None) };
+            read
+        };
+        let Some(bytes) = bytes else {
+            return Err(format!("has {} bytes, over the limit of {most}", seen.length));
+        };
         // A file written a moment ago may still grow.
-        let fresh = before.1.elapsed().is_ok_and(|age| age < SETTLE);
-        if fresh {
+        if seen.modified.elapsed().is_ok_and(|age| age < SETTLE) {
             tokio::time::sleep(SETTLE).await;
         }
-        let Some(after) = look() else { return Ok(None) };
-        if after == before {
+        if Look::at(path).as_ref() == Some(&seen) {
             return Ok(Some(bytes));
         }
-        before = after;
+    }
+    Ok(None)
+}
+
+/// What the file looks like, and its bytes if they are not too many. Blocks.
+fn read(path: &Path, most: u64) -> Option<(Look, Option<Vec<u8>>)> {
+    let look = Look::at(path)?;
+    let bytes = if look.length > most { None } else { Some(std::fs::read(path).ok()?) };
+    Some((look, bytes))
+}
+
+#[derive(PartialEq, Eq)]
+struct Look {
+    length: u64,
+    modified: SystemTime,
+    inode: u64,
+}
+
+impl Look {
+    fn at(path: &Path) -> Option<Look> {
+        let about = std::fs::metadata(path).ok()?;
+        Some(Look { length: about.len(), modified: about.modified().ok()?, inode: about.ino() })
     }
 }
 
 /// How long a file must have stayed the same.
 const SETTLE: Duration = Duration::from_millis(20);
+/// Looks at a file that changes all the time, in one reading of the folder.
+const TRIES: u32 = 5;
 /// How long a reading of the folder waits for compilations, all together.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -19,7 +19,9 @@ struct Shard {
 
 #[derive(Default)]
 struct Space {
-    entries: HashMap<Box<[u8]>, Entry, RandomState>,
+    entries: HashMap<Arc<[u8]>, Entry, RandomState>,
+    /// Of entries that end, soonest first: room is made without looking at the others.
+    ends: BTreeSet<(Instant, Arc<[u8]>)>,
     bytes: usize,
 }
 
@@ -77,9 +79,15 @@ impl KvStore {
     pub(crate) fn delete(&self, plugin: &Arc<str>, key: &[u8]) -> bool {
         let mut shard = self.shard(key);
         let Some(space) = shard.spaces.get_mut(plugin) else { return false };
-        let Some((key, entry)) = space.entries.remove_entry(key) else { return false };
-        space.bytes -= weight(&key, &entry.value);
-        entry.alive(Instant::now())
+        space.remove(key).is_some_and(|entry| entry.alive(Instant::now()))
+    }
+
+    /// Frees what plugins kept that are not there any more.
+    pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            shard.spaces.retain(|plugin, _| is_there(plugin));
+        }
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
@@ -105,29 +113,40 @@ impl Space {
         }
         let now = Instant::now();
         let old = self.entries.get(key).map_or(0, |entry| weight(key, &entry.value));
-        let new = weight(key, &value);
-        if self.bytes - old + new > SHARE_BYTES / SHARDS {
-            self.sweep(now);
+        if self.bytes - old + weight(key, &value) > SHARE_BYTES / SHARDS {
+            // The old value goes with its own end only: a refused write changes nothing.
+            self.drop_ended(now);
             let old = self.entries.get(key).map_or(0, |entry| weight(key, &entry.value));
-            if self.bytes - old + new > SHARE_BYTES / SHARDS {
+            if self.bytes - old + weight(key, &value) > SHARE_BYTES / SHARDS {
                 return Err(KvFailure::Full);
             }
         }
-        let expires = time_to_live.and_then(|ttl| now.checked_add(ttl));
-        let replaced = self.entries.insert(key.into(), Entry { value, expires });
-        self.bytes = self.bytes + new - replaced.map_or(0, |entry| weight(key, &entry.value));
+        self.remove(key);
+        let (key, expires) = (Arc::<[u8]>::from(key), time_to_live.and_then(|ttl| now.checked_add(ttl)));
+        self.bytes += weight(&key, &value);
+        self.ends.extend(expires.map(|end| (end, Arc::clone(&key))));
+        self.entries.insert(key, Entry { value, expires });
         Ok(())
     }
 
-    fn sweep(&mut self, now: Instant) {
-        let bytes = &mut self.bytes;
-        self.entries.retain(|key, entry| {
-            let alive = entry.alive(now);
-            if !alive {
-                *bytes -= weight(key, &entry.value);
+    fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let (key, entry) = self.entries.remove_entry(key)?;
+        self.bytes -= weight(&key, &entry.value);
+        if let Some(end) = entry.expires {
+            self.ends.remove(&(end, key));
+        }
+        Some(entry)
+    }
+
+    fn drop_ended(&mut self, now: Instant) {
+        while let Some((end, _)) = self.ends.first()
+            && *end <= now
+            && let Some((_, key)) = self.ends.pop_first()
+        {
+            if let Some(entry) = self.entries.remove(&key) {
+                self.bytes -= weight(&key, &entry.value);
             }
-            alive
-        });
+        }
     }
 }
 
@@ -189,5 +208,30 @@ mod tests {
         let kept = (0..1000u32).filter(|i| kv.set(&a, &i.to_be_bytes(), big.clone(), None).is_ok()).count();
         assert!(kept * VALUE_BYTES <= SHARE_BYTES, "{kept}");
         assert_eq!(kv.set(&a, &[0; 300], Bytes::new(), None), Err(KvFailure::TooLarge));
+    }
+
+    #[test]
+    fn what_removed_plugins_kept_is_freed() {
+        let kv = KvStore::new();
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        for plugin in [&a, &b] {
+            kv.set(plugin, b"k", Bytes::from_static(b"1"), None).unwrap();
+        }
+        kv.retain(|name| name == "b");
+        assert_eq!((kv.get(&a, b"k"), kv.get(&b, b"k").as_deref()), (None, Some(&b"1"[..])));
+        assert!(kv.shards.iter().all(|shard| !shard.lock().unwrap().spaces.contains_key("a")));
+    }
+
+    #[test]
+    fn an_overwritten_value_leaves_no_end_behind() {
+        let mut space = Space::default();
+        for _ in 0..3 {
+            space.set(b"k", Bytes::from_static(b"1"), Some(Duration::from_secs(60))).unwrap();
+        }
+        assert_eq!((space.ends.len(), space.bytes), (1, weight(b"k", &Bytes::from_static(b"1"))));
+        space.set(b"k", Bytes::new(), None).unwrap();
+        assert!(space.ends.is_empty());
+        space.remove(b"k");
+        assert_eq!(space.bytes, 0);
     }
 }

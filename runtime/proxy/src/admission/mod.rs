@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::config::ProxyConfig;
+use crate::tls::TlsServer;
 use addresses::{AddressCounts, Block};
 
 /// What the workers of a node know of each other.
@@ -34,6 +35,8 @@ struct Desk {
 pub(crate) struct Arrival {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
+    /// Of the listener that it came to; `None`: plaintext.
+    pub(crate) tls: Option<TlsServer>,
     pub(crate) ticket: Ticket,
 }
 

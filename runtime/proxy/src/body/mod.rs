@@ -1,10 +1,14 @@
 //! Bodies on their way, both directions.
 
+mod piped;
 mod request;
 mod response;
+mod retained;
 
+pub(crate) use piped::{PieceSender, PipedBody, piped};
 pub(crate) use request::{Progress, RequestBody};
 pub(crate) use response::{ResponseBody, UpstreamBody};
+pub(crate) use retained::{Attempt, Retained};
 
 use std::fmt;
 

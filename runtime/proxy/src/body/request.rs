@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
 
-use super::BodyError;
+use super::{Attempt, BodyError, PipedBody};
 use crate::error::ErrorKind;
+use crate::fields;
 use crate::timer::Idle;
 
 /// The body that an upstream is sent.
@@ -23,7 +23,9 @@ pub(crate) enum RequestBody {
         idle: Idle,
     },
     /// What hooks made of the client's.
-    Piped(mpsc::Receiver<Result<Frame<Bytes>, BodyError>>),
+    Piped(PipedBody),
+    /// Any of these, kept for another attempt.
+    Attempt(Attempt),
 }
 
 /// How far a client's body has come. The request's own task looks at it while the connection's
@@ -33,6 +35,8 @@ pub(crate) struct Progress {
     bytes: Cell<u64>,
     most: Cell<Option<u64>>,
     done: Cell<bool>,
+    /// Somebody wants more of it and the client has not sent it yet.
+    awaited: Cell<bool>,
     failed: Cell<Option<ErrorKind>>,
 }
 
@@ -53,6 +57,15 @@ impl Progress {
     /// Nothing of the body is to come any more.
     pub(crate) fn is_done(&self) -> bool {
         self.done.get()
+    }
+
+    /// The client keeps whoever reads the body waiting.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.get()
+    }
+
+    pub(crate) fn await_more(&self) {
+        self.awaited.set(true);
     }
 
     pub(crate) fn finish(&self) {
@@ -78,10 +91,12 @@ impl Progress {
         &self,
         frame: Option<Result<Frame<Bytes>, hyper::Error>>,
     ) -> Option<Result<Frame<Bytes>, BodyError>> {
+        self.awaited.set(false);
         match frame {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
                 let counted = frame.data_ref().map_or(Ok(()), |data| self.count(data.len()));
-                if frame.is_trailers() {
+                if let Some(trailers) = frame.trailers_mut() {
+                    fields::cleanse_trailers(trailers);
                     self.finish();
                 }
                 Some(counted.map(|()| frame))
@@ -107,18 +122,25 @@ impl Body for RequestBody {
         match self.get_mut() {
             RequestBody::Empty => Poll::Ready(None),
             RequestBody::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            RequestBody::Streamed { incoming, progress, idle } => match Pin::new(incoming).poll_frame(context) {
+            RequestBody::Streamed { incoming, progress, idle } => match Pin::new(&mut *incoming).poll_frame(context) {
                 Poll::Ready(frame) => {
                     idle.progress();
-                    Poll::Ready(progress.note(frame))
+                    let noted = progress.note(frame);
+                    // hyper asks no further once the announced length has come.
+                    if incoming.is_end_stream() {
+                        progress.finish();
+                    }
+                    Poll::Ready(noted)
                 }
                 Poll::Pending => {
+                    progress.await_more();
                     ready!(idle.poll_waiting(context));
                     progress.fail(ErrorKind::ClientTimeout);
                     Poll::Ready(Some(Err(BodyError(ErrorKind::ClientTimeout))))
                 }
             },
-            RequestBody::Piped(pieces) => pieces.poll_recv(context),
+            RequestBody::Piped(piped) => piped.poll_next(context),
+            RequestBody::Attempt(attempt) => Pin::new(attempt).poll_frame(context),
         }
     }
 
@@ -127,7 +149,8 @@ impl Body for RequestBody {
             RequestBody::Empty => true,
             RequestBody::Whole(bytes) => bytes.is_none(),
             RequestBody::Streamed { incoming, .. } => incoming.is_end_stream(),
-            RequestBody::Piped(_) => false,
+            RequestBody::Piped(piped) => piped.is_over(),
+            RequestBody::Attempt(attempt) => attempt.is_end_stream(),
         }
     }
 
@@ -137,6 +160,7 @@ impl Body for RequestBody {
             RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             RequestBody::Streamed { incoming, .. } => incoming.size_hint(),
             RequestBody::Piped(_) => SizeHint::default(),
+            RequestBody::Attempt(attempt) => attempt.size_hint(),
         }
     }
 }

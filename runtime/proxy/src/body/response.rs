@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
 
-use super::BodyError;
+use super::{BodyError, PipedBody};
 use crate::error::ErrorKind;
+use crate::fields;
 use crate::record::Record;
 use crate::timer::Idle;
 use crate::upstream::{ConnectionPool, InFlight, PooledConnection};
@@ -25,7 +25,7 @@ enum Source {
     Whole(Option<Bytes>),
     Upstream(UpstreamBody),
     /// What hooks made of the upstream's.
-    Piped(mpsc::Receiver<Result<Frame<Bytes>, BodyError>>),
+    Piped(PipedBody),
 }
 
 /// An upstream's body; its connection goes back to the pool at the end of it.
@@ -62,8 +62,8 @@ impl ResponseBody {
         ResponseBody { source: Source::Upstream(body), record: Some(record) }
     }
 
-    pub(crate) fn piped(pieces: mpsc::Receiver<Result<Frame<Bytes>, BodyError>>, record: Box<Record>) -> ResponseBody {
-        ResponseBody { source: Source::Piped(pieces), record: Some(record) }
+    pub(crate) fn piped(piped: PipedBody, record: Box<Record>) -> ResponseBody {
+        ResponseBody { source: Source::Piped(piped), record: Some(record) }
     }
 }
 
@@ -84,8 +84,11 @@ impl UpstreamBody {
         pool: &ConnectionPool,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 self.idle.progress();
+                if let Some(trailers) = frame.trailers_mut() {
+                    fields::cleanse_trailers(trailers);
+                }
                 if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.finish(pool);
                 }
@@ -95,6 +98,8 @@ impl UpstreamBody {
                 tracing::debug!(%error, "upstream body broke off");
                 Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed))))
             }
+            // hyper takes some resets of a stream for its end (RFC 9113, 8.1).
+            Poll::Ready(None) if self.was_reset() => Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed)))),
             Poll::Ready(None) => {
                 self.finish(pool);
                 Poll::Ready(None)
@@ -105,6 +110,11 @@ impl UpstreamBody {
 
     pub(crate) fn is_over(&self) -> bool {
         self.incoming.is_end_stream()
+    }
+
+    /// A stream of HTTP/2 that gives nothing any more, though its end never came.
+    fn was_reset(&self) -> bool {
+        self.connection.as_ref().is_some_and(PooledConnection::is_http2) && !self.incoming.is_end_stream()
     }
 
     fn finish(&mut self, pool: &ConnectionPool) {
@@ -125,7 +135,7 @@ impl Body for ResponseBody {
             Source::Empty => Poll::Ready(None),
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Upstream(body) => body.poll_next(context, record.pool()),
-            Source::Piped(pieces) => pieces.poll_recv(context),
+            Source::Piped(piped) => piped.poll_next(context),
         };
         if let Poll::Ready(piece) = &polled {
             match piece {
@@ -163,7 +173,7 @@ impl Source {
             Source::Empty => true,
             Source::Whole(bytes) => bytes.is_none(),
             Source::Upstream(body) => body.is_over(),
-            Source::Piped(_) => false,
+            Source::Piped(piped) => piped.is_over(),
         }
     }
 }

@@ -40,16 +40,21 @@ impl Balancer {
         Balancer { targets, choice: Choice::RoundRobin { order: vec![0], next: AtomicUsize::new(0) } }
     }
 
-    pub(crate) fn of(upstream: &Upstream, mut endpoint: impl FnMut(&Target) -> Arc<Endpoint>) -> Balancer {
+    /// # Errors
+    /// The first target's that has no endpoint.
+    pub(crate) fn of(
+        upstream: &Upstream,
+        mut endpoint: impl FnMut(&Target) -> Result<Arc<Endpoint>, String>,
+    ) -> Result<Balancer, String> {
         let in_rotation = upstream.targets.iter().filter(|target| target.weight > 0);
-        let targets: Vec<Weighted> =
-            in_rotation.map(|target| Weighted { endpoint: endpoint(target), weight: target.weight.into() }).collect();
+        let weighted = |target: &Target| Ok(Weighted { endpoint: endpoint(target)?, weight: target.weight.into() });
+        let targets = in_rotation.map(weighted).collect::<Result<Vec<Weighted>, String>>()?;
         let weights: Vec<u32> = targets.iter().map(|target| target.weight).collect();
         let choice = match upstream.balance {
             Balance::RoundRobin => Choice::RoundRobin { order: spread(&weights), next: AtomicUsize::new(0) },
             Balance::LeastRequests => Choice::LeastRequests { total_weight: weights.iter().sum() },
         };
-        Balancer { targets, choice }
+        Ok(Balancer { targets, choice })
     }
 
     /// A target that was not tried yet for this request; `None` when there is none.
@@ -72,6 +77,10 @@ impl Balancer {
         };
         // A retry takes whatever is left.
         chosen.or_else(|| (0..self.targets.len()).find_map(fresh))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
     }
 
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {

@@ -1,25 +1,27 @@
-//! Opens connections and sends requests on them.
+//! Finds or opens a connection, and sends requests on it.
 
 use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tollgate_model::entity::Timeouts;
+use hyper::client::conn::TrySendError;
+use tollgate_model::entity::{Protocol, Timeouts};
 
+use super::dial::{self, ConnectFailure, Opened};
+use super::pool::Sender;
 use super::{ConnectionPool, Endpoint, PooledConnection};
 use crate::body::RequestBody;
-use crate::connection::tune;
 use crate::error::ErrorKind;
-use crate::timer::within;
 
 /// A request that was not answered.
 pub(crate) struct SendFailure {
     pub(crate) kind: ErrorKind,
     /// Given back when not a byte of it was sent: it may be sent elsewhere.
     pub(crate) unsent: Option<Box<Request<RequestBody>>>,
+    /// The target says that it did nothing with it (RFC 9113, 8.7): it may be sent elsewhere.
+    pub(crate) refused: bool,
+    /// The connection broke, not this request alone.
+    pub(crate) lost: bool,
     pub(crate) detail: String,
 }
 
@@ -29,46 +31,64 @@ impl ConnectionPool {
         &self,
         endpoint: &Arc<Endpoint>,
         timeouts: &Timeouts,
-    ) -> Result<PooledConnection, (ErrorKind, String)> {
-        if let Some(idle) = self.take(endpoint) {
-            return Ok(idle);
-        }
-        let address = (&*endpoint.host, endpoint.port);
-        let stream = within(timeouts.connect, TcpStream::connect(address))
-            .await
-            .map_err(|_| (ErrorKind::ConnectTimeout, format!("no connection after {:?}", timeouts.connect)))?
-            .map_err(|error| (ErrorKind::ConnectFailed, error.to_string()))?;
-        tune(&stream);
-        let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| (ErrorKind::ConnectFailed, error.to_string()))?;
-        let open = self.count_open();
-        tokio::task::spawn_local(async move {
-            let _open = open;
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "upstream connection ended");
+        http1_only: bool,
+    ) -> Result<PooledConnection, ConnectFailure> {
+        if http1_only || endpoint.address().protocol == Protocol::Http1 {
+            if let Some(idle) = self.take(endpoint) {
+                return Ok(idle);
             }
-        });
-        Ok(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: false })
+            return match dial::open(endpoint, timeouts, true, &self.open).await? {
+                Opened::Http1(connection) => Ok(connection),
+                Opened::Http2(_) => Err(dial::failed("HTTP/1.1 was asked for")),
+            };
+        }
+        self.multiplexed(endpoint, timeouts).await
     }
 }
 
 impl PooledConnection {
     /// Sends one request and waits for the head of its response.
     pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
-        if let Err(error) = self.sender.ready().await {
-            return Err(SendFailure {
-                kind: ErrorKind::UpstreamFailed,
-                unsent: Some(Box::new(request)),
-                detail: error.to_string(),
-            });
-        }
-        self.sender.try_send_request(request).await.map_err(|mut error| {
-            let unsent = error.take_message().map(Box::new);
-            SendFailure { kind: ErrorKind::UpstreamFailed, unsent, detail: chain_text(error.error()) }
-        })
+        let sent = match &mut self.sender {
+            Sender::Http1(sender) => {
+                if let Err(error) = sender.ready().await {
+                    return Err(SendFailure {
+                        kind: ErrorKind::UpstreamFailed,
+                        unsent: Some(Box::new(request)),
+                        refused: false,
+                        lost: true,
+                        detail: error.to_string(),
+                    });
+                }
+                sender.try_send_request(request).await
+            }
+            Sender::Http2(stream) => stream.send(request).await,
+        };
+        sent.map_err(SendFailure::of)
     }
+}
+
+impl SendFailure {
+    fn of(mut error: TrySendError<Request<RequestBody>>) -> SendFailure {
+        let unsent = error.take_message().map(Box::new);
+        let error = error.error();
+        // The connection did not answer PINGs.
+        let kind = if error.is_timeout() { ErrorKind::UpstreamTimeout } else { ErrorKind::UpstreamFailed };
+        let lost = !http2_error(error).is_some_and(h2::Error::is_reset);
+        SendFailure { kind, unsent, refused: was_refused(error), lost, detail: chain_text(error) }
+    }
+}
+
+/// By REFUSED_STREAM, or by a GOAWAY that says this stream was too late.
+fn was_refused(error: &hyper::Error) -> bool {
+    http2_error(error).is_some_and(|error| {
+        error.is_remote()
+            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+    })
+}
+
+fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error)?.downcast_ref()
 }
 
 /// An error with its causes.

@@ -4,30 +4,47 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use foldhash::fast::RandomState;
 use http::HeaderValue;
-use tollgate_model::entity::Scheme;
+use tollgate_model::entity::{Protocol, Scheme};
 
-use super::Balancer;
+use super::tls::EndpointTls;
+use super::{Balancer, TlsClient};
 use crate::snapshot::default_port;
 
-/// One address that requests are sent to. The same from snapshot to snapshot, so that its
+/// One address that requests are sent to, in one way. The same from snapshot to snapshot, so that its
 /// connections and load outlive a change of something else.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) scheme: Scheme,
-    pub(crate) host: Box<str>,
-    pub(crate) port: u16,
+    identity: Identity,
+    /// `None`: in clear.
+    pub(crate) tls: Option<EndpointTls>,
     /// `host:port`, for logs.
-    pub(crate) address: Box<str>,
+    pub(crate) display: Box<str>,
     /// What the upstream is sent as Host.
     pub(crate) authority: HeaderValue,
     /// Requests under way, all workers together.
     load: AtomicU32,
 }
 
-/// All endpoints of a snapshot by address.
+/// Where an endpoint is, and what is spoken there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Address {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) protocol: Protocol,
+}
+
+/// Services with the same address and different TLS share no connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    address: Address,
+    tls: Option<u64>,
+}
+
+/// All endpoints of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoints {
-    by_address: HashMap<(Scheme, String, u16), Arc<Endpoint>, RandomState>,
+    by_identity: HashMap<Identity, Arc<Endpoint>, RandomState>,
 }
 
 /// A request on its way to an endpoint, counted until dropped.
@@ -35,36 +52,45 @@ pub(crate) struct Endpoints {
 pub(crate) struct InFlight(Arc<Endpoint>);
 
 impl Endpoints {
-    pub(crate) fn at(&mut self, scheme: Scheme, host: &str, port: u16) -> Arc<Endpoint> {
-        let made = self.by_address.entry((scheme, host.to_owned(), port)).or_insert_with(|| {
-            let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-            let authority = if port == default_port(scheme) { shown.clone() } else { format!("{shown}:{port}") };
-            Arc::new(Endpoint {
-                scheme,
-                host: host.into(),
-                port,
-                address: format!("{shown}:{port}").into(),
-                // Hosts of a valid configuration are visible ASCII.
-                authority: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("invalid")),
-                load: AtomicU32::new(0),
-            })
+    /// # Errors
+    /// Says why no TLS connection to this host is possible.
+    pub(crate) fn at(&mut self, address: Address, tls: Option<&TlsClient>) -> Result<Arc<Endpoint>, String> {
+        let identity = Identity { address, tls: tls.map(|tls| tls.number) };
+        if let Some(known) = self.by_identity.get(&identity) {
+            return Ok(Arc::clone(known));
+        }
+        let Address { scheme, host, port, protocol } = &identity.address;
+        let tls = tls.map(|tls| tls.endpoint(host, *protocol)).transpose()?;
+        let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let authority = if *port == default_port(*scheme) { shown.clone() } else { format!("{shown}:{port}") };
+        let endpoint = Arc::new(Endpoint {
+            tls,
+            display: format!("{shown}:{port}").into(),
+            // Hosts of a valid configuration are visible ASCII.
+            authority: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("invalid")),
+            load: AtomicU32::new(0),
+            identity: identity.clone(),
         });
-        Arc::clone(made)
+        self.by_identity.insert(identity, Arc::clone(&endpoint));
+        Ok(endpoint)
     }
 
     pub(crate) fn retain_used<'a>(&mut self, balancers: impl Iterator<Item = &'a Balancer>) {
         let used: std::collections::HashSet<*const Endpoint> =
             balancers.flat_map(Balancer::endpoints).map(Arc::as_ptr).collect();
-        self.by_address.retain(|_, endpoint| used.contains(&Arc::as_ptr(endpoint)));
+        self.by_identity.retain(|_, endpoint| used.contains(&Arc::as_ptr(endpoint)));
     }
 
     pub(crate) fn holds(&self, endpoint: &Arc<Endpoint>) -> bool {
-        let address = (endpoint.scheme, endpoint.host.to_string(), endpoint.port);
-        self.by_address.get(&address).is_some_and(|known| Arc::ptr_eq(known, endpoint))
+        self.by_identity.get(&endpoint.identity).is_some_and(|known| Arc::ptr_eq(known, endpoint))
     }
 }
 
 impl Endpoint {
+    pub(crate) fn address(&self) -> &Address {
+        &self.identity.address
+    }
+
     pub(crate) fn load(&self) -> u32 {
         self.load.load(Ordering::Relaxed)
     }

@@ -10,14 +10,17 @@ use foldhash::fast::RandomState;
 use hyper::client::conn::http1::SendRequest;
 
 use super::Endpoint;
+use super::http2::{Http2Stream, Multiplexes};
 use crate::body::RequestBody;
+use crate::timer;
 
-/// Idle connections of one worker, most recently used first.
+/// One worker's. Of HTTP/1.1 the idle ones, most recently used first; of HTTP/2 all.
 pub(crate) struct ConnectionPool {
     idle: RefCell<HashMap<*const Endpoint, IdleConnections, RandomState>>,
+    pub(super) multiplexes: Multiplexes,
     most: usize,
     patience: Duration,
-    open: Rc<Cell<u64>>,
+    pub(super) open: OpenCount,
 }
 
 struct IdleConnections {
@@ -27,46 +30,60 @@ struct IdleConnections {
 
 struct Idle {
     sender: SendRequest<RequestBody>,
+    timer: timer::Idle,
     since: Instant,
 }
 
-/// A connection that serves a request. Dropped, it is closed; [`PooledConnection::give_back`]
-/// keeps it.
+/// A connection, or a stream of one, that serves a request. Dropped, it is closed;
+/// [`PooledConnection::give_back`] keeps it.
 pub(crate) struct PooledConnection {
-    pub(crate) sender: SendRequest<RequestBody>,
+    pub(super) sender: Sender,
     pub(crate) endpoint: Arc<Endpoint>,
     /// It served a request before: the target may have closed it meanwhile.
     pub(crate) reused: bool,
+    /// For waiting on it; kept with it, so that not every request makes one.
+    pub(crate) timer: timer::Idle,
 }
 
+pub(super) enum Sender {
+    Http1(SendRequest<RequestBody>),
+    Http2(Http2Stream),
+}
+
+/// Open connections, busy and idle.
+#[derive(Clone, Default)]
+pub(super) struct OpenCount(Rc<Cell<u64>>);
+
 /// Counts an open connection until dropped.
-pub(crate) struct OpenConnection(Rc<Cell<u64>>);
+pub(super) struct OpenConnection(Rc<Cell<u64>>);
 
 impl ConnectionPool {
     pub(crate) fn new(most: usize, patience: Duration) -> ConnectionPool {
-        ConnectionPool { idle: RefCell::default(), most, patience, open: Rc::default() }
+        ConnectionPool {
+            idle: RefCell::default(),
+            multiplexes: Multiplexes::default(),
+            most,
+            patience,
+            open: OpenCount::default(),
+        }
     }
 
-    /// An idle connection that is still open.
-    pub(crate) fn take(&self, endpoint: &Arc<Endpoint>) -> Option<PooledConnection> {
+    /// An idle HTTP/1.1 connection that is still open.
+    pub(super) fn take(&self, endpoint: &Arc<Endpoint>) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         let connections = &mut idle.get_mut(&Arc::as_ptr(endpoint))?.connections;
-        while let Some(Idle { sender, .. }) = connections.pop() {
+        while let Some(Idle { sender, timer, .. }) = connections.pop() {
             if sender.is_ready() {
-                return Some(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: true });
+                let sender = Sender::Http1(sender);
+                return Some(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: true, timer });
             }
         }
         None
     }
 
-    pub(crate) fn count_open(&self) -> OpenConnection {
-        self.open.set(self.open.get() + 1);
-        OpenConnection(Rc::clone(&self.open))
-    }
-
     /// Connections to targets, busy and idle.
     pub(crate) fn open(&self) -> u64 {
-        self.open.get()
+        self.open.0.get()
     }
 
     /// Closes what has been idle too long, and all to endpoints that are gone.
@@ -79,18 +96,35 @@ impl ConnectionPool {
             idle.connections.retain(|idle| idle.since.elapsed() < patience && !idle.sender.is_closed());
             !idle.connections.is_empty()
         });
+        self.multiplexes.sweep(patience, is_used);
     }
 
     /// Closes all that are idle, to free their descriptors.
     pub(crate) fn close_idle(&self) {
         self.idle.borrow_mut().clear();
+        self.multiplexes.sweep(Duration::ZERO, |_| true);
     }
 }
 
 impl PooledConnection {
+    pub(super) fn new(sender: Sender, endpoint: Arc<Endpoint>, reused: bool) -> PooledConnection {
+        PooledConnection { sender, endpoint, reused, timer: timer::Idle::new(Duration::ZERO) }
+    }
+
+    /// Its timer, while the connection is at work.
+    pub(crate) fn take_timer(&mut self) -> timer::Idle {
+        std::mem::replace(&mut self.timer, timer::Idle::new(Duration::ZERO))
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
+    }
+
     /// The response was read whole: the connection may serve the next request.
     pub(crate) fn give_back(self, pool: &ConnectionPool) {
-        if self.sender.is_closed() {
+        // A stream of HTTP/2 is over, its connection goes on.
+        let Sender::Http1(sender) = self.sender else { return };
+        if sender.is_closed() {
             return;
         }
         let mut idle = pool.idle.borrow_mut();
@@ -98,8 +132,22 @@ impl PooledConnection {
             .entry(Arc::as_ptr(&self.endpoint))
             .or_insert_with(|| IdleConnections { endpoint: Arc::clone(&self.endpoint), connections: Vec::new() });
         if here.connections.len() < pool.most {
-            here.connections.push(Idle { sender: self.sender, since: Instant::now() });
+            here.connections.push(Idle { sender, timer: self.timer, since: Instant::now() });
         }
+    }
+
+    /// A request on it was not answered in time.
+    pub(crate) fn suspect(&self, sent: Instant) {
+        if let Sender::Http2(stream) = &self.sender {
+            stream.suspect(sent);
+        }
+    }
+}
+
+impl OpenCount {
+    pub(super) fn one(&self) -> OpenConnection {
+        self.0.set(self.0.get() + 1);
+        OpenConnection(Rc::clone(&self.0))
     }
 }
 

@@ -14,6 +14,7 @@ use super::state::State;
 #[derive(Debug)]
 pub(super) enum Signal {
     Event(notify::Result<Event>),
+    Follow(Vec<Watched>),
     Stop,
 }
 
@@ -73,6 +74,10 @@ impl Observer {
             match self.signals.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Signal::Event(event)) if self.folders.concerned_by(&event) => return self.settle(),
                 Ok(Signal::Event(_)) if Instant::now() < deadline => {}
+                Ok(Signal::Follow(watched)) => {
+                    self.watched = watched;
+                    return Woken::Look;
+                }
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return Woken::Stop,
                 Ok(Signal::Event(_)) | Err(RecvTimeoutError::Timeout) => return Woken::Look,
             }
@@ -87,6 +92,7 @@ impl Observer {
             match self.signals.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Signal::Event(event)) if self.folders.concerned_by(&event) => quiet_at = Instant::now() + QUIET,
                 Ok(Signal::Event(_)) if Instant::now() < until => {}
+                Ok(Signal::Follow(watched)) => self.watched = watched,
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return Woken::Stop,
                 Ok(Signal::Event(_)) | Err(RecvTimeoutError::Timeout) => return Woken::Look,
             }

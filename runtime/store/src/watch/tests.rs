@@ -55,6 +55,21 @@ async fn a_file_is_followed_through_every_kind_of_change() {
 }
 
 #[tokio::test]
+async fn what_is_followed_can_change() {
+    let folder = folder();
+    let (first, second) = (folder.path().join("gateway.toml"), folder.path().join("below").join("main.pem"));
+    let mut watch = start(file(&first));
+    fs::create_dir(folder.path().join("below")).expect("a folder");
+    write(&second, "1");
+    watch.follow([file(&first), file(&second)].concat());
+    noticed(&mut watch, "one that is new").await;
+    replace(&second, "2");
+    noticed(&mut watch, "a change of it").await;
+    replace(&first, "3");
+    noticed(&mut watch, "a change of what was followed before").await;
+}
+
+#[tokio::test]
 async fn a_change_is_noticed_fast() {
     let folder = folder();
     let path = folder.path().join("gateway.toml");

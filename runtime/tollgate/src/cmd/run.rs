@@ -19,7 +19,7 @@ fn begin(args: &RunArgs, predecessor: Option<&Predecessor>) -> anyhow::Result<()
     // First of all: nothing that is started later may take these descriptors for its own.
     let inherited = Inherited::from_environment()?;
     let config = NodeConfig::load(&args.config.config)?;
-    config.log.start();
+    let _log = config.log.start()?;
     let addresses_file = args.addresses_file.as_deref();
     node::run(config, Beginning { addresses_file, inherited, predecessor, launch: launch(args) })
 }

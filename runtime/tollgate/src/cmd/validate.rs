@@ -5,9 +5,10 @@ use tollgate_plugin_host::{Host, Prepared};
 use tollgate_store::FileStore;
 
 use super::Invalid;
+use crate::certificates::{CertificateFiles, CertificateReport};
 use crate::cli::ConfigArgs;
 use crate::config::{NodeConfig, environment};
-use crate::reconciler::{settings_report, supported};
+use crate::reconciler::settings_report;
 
 /// Checks what `run` would check before it serves. Modules that are missing are told, not refused:
 /// they may be on the nodes that serve.
@@ -15,7 +16,6 @@ use crate::reconciler::{settings_report, supported};
 pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let loaded = FileStore::open(&config.store).read(None, environment).map_err(Invalid)?;
-    supported(&loaded.document, &loaded.set).map_err(Invalid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let prepared = runtime.block_on(async {
         let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
@@ -29,6 +29,13 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
         }
     }
     let set = &loaded.set;
+    let folder = config.store.parent().unwrap_or(std::path::Path::new("."));
+    let certificates = CertificateFiles::new(folder, Arc::default()).refresh(set).unwrap_or_default();
+    for CertificateReport { name, problem, .. } in certificates {
+        if let Some(problem) = problem {
+            println!("warning: certificate {name}: {problem}; this node would not show it");
+        }
+    }
     for route in set.routes.values() {
         for remark in set.lint_route(route) {
             println!("warning: route {}: {remark}", route.name);

@@ -3,6 +3,10 @@ use tollgate_model::Problems;
 use tollgate_model::decode::{Decode, Fields, Place, one_of};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::log_output::{LogGuard, LogOutput, RepeatLimit};
 
 /// `[log]`: the gateway's own log, on standard error.
 #[derive(Clone, Copy, Debug)]
@@ -18,23 +22,30 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// Starts logging. `TOLLGATE_LOG` (as in `info,tollgate_proxy=debug`) goes before the file.
-    pub fn start(self) {
+    /// Starts logging, until the guard is dropped. `TOLLGATE_LOG` (as in `info,tollgate_proxy=debug`)
+    /// goes before the file.
+    pub fn start(self) -> std::io::Result<LogGuard> {
         let filter = EnvFilter::builder()
             .with_default_directive(self.level.into())
             .with_env_var("TOLLGATE_LOG")
-            .from_env_lossy()
-            // It tells of every watch that is gone with its file: that is how files are replaced.
-            .add_directive(WATCHER_LEVEL.parse().expect("a valid directive"));
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+            .from_env_lossy();
+        let filter = TALKATIVE
+            .iter()
+            .fold(filter, |filter, directive| filter.add_directive(directive.parse().expect("a valid directive")));
+        let (output, guard) = LogOutput::start(std::io::stderr())?;
+        let registry = tracing_subscriber::registry().with(filter).with(RepeatLimit::new(output.losses()));
+        let lines = tracing_subscriber::fmt::layer().with_writer(move || output.clone());
         match self.json {
-            true => subscriber.json().init(),
-            false => subscriber.with_ansi(false).init(),
+            true => registry.with(lines.json()).init(),
+            false => registry.with(lines.with_ansi(false)).init(),
         }
+        Ok(guard)
     }
 }
 
-const WATCHER_LEVEL: &str = "notify=warn";
+/// `notify` tells of every watch that is gone with its file, which is how files are replaced; the
+/// compiler of every instruction.
+const TALKATIVE: [&str; 4] = ["notify=warn", "cranelift=warn", "regalloc2=warn", "wasmtime=warn"];
 
 impl Decode for LogConfig {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<LogConfig> {

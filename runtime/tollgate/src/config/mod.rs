@@ -3,6 +3,7 @@
 mod log;
 mod plugins;
 mod proxy;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use tollgate_model::problem::Complaint;
 use tollgate_model::units::TimeSpan;
 use tollgate_model::{Problems, decode};
 use tollgate_plugin_host::HostConfig;
-use tollgate_proxy::ProxyConfig;
+use tollgate_proxy::{ProxyConfig, TlsConfig};
 use tollgate_store::Document;
 
 use crate::cmd::Invalid;
@@ -28,6 +29,9 @@ pub struct NodeConfig {
     /// The folder that the node writes into; it exists.
     pub data: PathBuf,
     pub proxy_addresses: Vec<SocketAddr>,
+    /// Where clients connect by TLS; empty without [`NodeConfig::tls`].
+    pub tls_addresses: Vec<SocketAddr>,
+    pub tls: Option<TlsConfig>,
     pub workers: usize,
     pub proxy: ProxyConfig,
     pub admin_address: SocketAddr,
@@ -68,6 +72,8 @@ impl NodeConfig {
             name: raw.node.name.unwrap_or_else(host_name),
             workers: raw.proxy.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             proxy_addresses: raw.proxy.listen,
+            tls: raw.proxy.tls.as_ref().map(|tls| tls.complete(folder)).transpose()?,
+            tls_addresses: raw.proxy.tls.map(|tls| tls.listen).unwrap_or_default(),
             proxy: ProxyConfig { drain: raw.drain.timeout, ..raw.proxy.config },
             admin_address: raw.admin,
             status_address: raw.status,

@@ -3,14 +3,17 @@ use std::num::NonZeroUsize;
 
 use serde_json::Value;
 use tollgate_model::Problems;
-use tollgate_model::decode::{Decode, Fields, Place, PositiveTime};
+use tollgate_model::decode::{Decode, Fields, Place, PositiveTime, one_of};
 use tollgate_model::problem::Complaint;
 use tollgate_model::units::ByteSize;
-use tollgate_proxy::ProxyConfig;
+use tollgate_proxy::{PathRules, ProxyConfig};
+
+use super::tls::TlsTable;
 
 /// `[proxy]`
 pub(super) struct ProxyTable {
     pub(super) listen: Vec<SocketAddr>,
+    pub(super) tls: Option<TlsTable>,
     /// `None`: one a processor.
     pub(super) workers: Option<usize>,
     pub(super) config: ProxyConfig,
@@ -18,7 +21,12 @@ pub(super) struct ProxyTable {
 
 impl Default for ProxyTable {
     fn default() -> Self {
-        ProxyTable { listen: vec![([127, 0, 0, 1], 8000).into()], workers: None, config: ProxyConfig::default() }
+        ProxyTable {
+            listen: vec![([127, 0, 0, 1], 8000).into()],
+            tls: None,
+            workers: None,
+            config: ProxyConfig::default(),
+        }
     }
 }
 
@@ -27,7 +35,8 @@ impl Decode for ProxyTable {
         let defaults = ProxyConfig::default();
         let mut fields = Fields::open(value, place, problems)?;
         let OneOrMore(listen) = fields.optional("listen", OneOrMore(ProxyTable::default().listen));
-        if listen.is_empty() {
+        let tls = fields.maybe::<TlsTable>("tls");
+        if listen.is_empty() && !fields.has("tls") {
             fields.refuse("listen", Complaint::new("there is no address to listen on", "write \"127.0.0.1:8000\""));
         }
         let workers = fields.maybe::<u64>("workers").and_then(|workers| NonZeroUsize::new(workers as usize));
@@ -38,12 +47,15 @@ impl Decode for ProxyTable {
             head_size: fields.optional("head_size", size(defaults.head_size)).0 as usize,
             header_count: fields.optional("header_count", defaults.header_count as u64) as usize,
             target_size: fields.optional("target_size", size(defaults.target_size)).0 as usize,
+            path_rules: fields.optional("paths", Rules(defaults.path_rules)).0,
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
             head: fields.optional("head_timeout", PositiveTime(defaults.head)).0,
             connections: fields.maybe::<u64>("connections").map(|most| most as usize),
             connections_per_address: fields.maybe::<u64>("connections_per_address").map(|most| most as usize),
             descriptor_ceiling: defaults.descriptor_ceiling,
+            http2_streams: fields.optional("http2_streams", u64::from(defaults.http2_streams)).min(u32::MAX.into())
+                as u32,
             upstream_idle_connections: fields
                 .optional("upstream_idle_connections", defaults.upstream_idle_connections as u64)
                 as usize,
@@ -54,12 +66,21 @@ impl Decode for ProxyTable {
             fields.refuse_table(Complaint::new(invalid.to_string(), "leave the key out for the default"));
         }
         fields.finish()?;
-        Some(ProxyTable { listen, workers: workers.map(NonZeroUsize::get), config })
+        Some(ProxyTable { listen, tls, workers: workers.map(NonZeroUsize::get), config })
+    }
+}
+
+struct Rules(PathRules);
+
+impl Decode for Rules {
+    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Rules> {
+        let choices = [("strict", PathRules::Strict), ("lenient", PathRules::Lenient)];
+        one_of(value, place, problems, &choices).map(Rules)
     }
 }
 
 /// `"a"` or `["a", "b"]`.
-struct OneOrMore(Vec<SocketAddr>);
+pub(super) struct OneOrMore(pub(super) Vec<SocketAddr>);
 
 impl Decode for OneOrMore {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<OneOrMore> {

@@ -24,7 +24,7 @@ impl Bench {
         let config = HostConfig { instances: 1, ..HostConfig::new(folder.clone(), folder) };
         let host = Host::start(config, Arc::new(Local::new())).unwrap();
         let component = Component::new(&host.engine, whole_world()).unwrap();
-        Bench { library: Library::start().unwrap(), host, component, name: Name::parse("limits").unwrap() }
+        Bench { library: Library::start(1).unwrap(), host, component, name: Name::parse("limits").unwrap() }
     }
 
     /// A file was put into the folder and compiled.
@@ -44,6 +44,7 @@ impl Bench {
                 settings_schema: serde_json::Value::Bool(true),
             },
             memory: 1 << 20,
+            share: self.library.share(&self.name),
             pre: self.host.linker.instantiate_pre(&self.component).unwrap(),
             schema: jsonschema::validator_for(&serde_json::Value::Bool(true)).unwrap(),
             loaded_at: std::time::SystemTime::now(),

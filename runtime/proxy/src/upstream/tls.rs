@@ -1,0 +1,227 @@
+//! TLS towards targets: who is trusted, and as whom the gateway speaks.
+//!
+//! Everything is read and checked while a snapshot is built; nothing here is on a request's path but
+//! [`EndpointTls::connector`].
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+use tollgate_model::ConfigSet;
+use tollgate_model::entity::{Protocol, Service, UpstreamTls};
+
+use super::unverified::Unverified;
+
+/// Makes the TLS side of services; what did not change is the same from snapshot to snapshot.
+pub(crate) struct TlsClients {
+    provider: Arc<CryptoProvider>,
+    /// Where relative paths start.
+    folder: PathBuf,
+    /// Read once, when the first service needs them.
+    system_roots: Option<Arc<RootCertStore>>,
+    made: HashMap<Wanted, Arc<TlsClient>, RandomState>,
+    count: u64,
+}
+
+/// One pass over the services of a configuration.
+pub(crate) struct Round<'a> {
+    clients: &'a mut TlsClients,
+    done: HashMap<Wanted, Result<Arc<TlsClient>, String>, RandomState>,
+}
+
+/// A TLS side that several services may share.
+#[derive(Debug)]
+pub(crate) struct TlsClient {
+    /// Tells it from every other of this process: connections are never shared between two.
+    pub(crate) number: u64,
+    config: ClientConfig,
+    server_name: Option<String>,
+    /// Of the files it was made from.
+    fingerprint: blake3::Hash,
+}
+
+/// An endpoint's: sessions are resumed with the target they came from.
+pub(crate) struct EndpointTls {
+    connector: TlsConnector,
+    /// For requests that need HTTP/1.1, to change to another protocol.
+    http1: TlsConnector,
+    name: ServerName<'static>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Wanted {
+    tls: UpstreamTls,
+    /// Certificate and key file.
+    identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl TlsClients {
+    /// Relative paths of a configuration start at `folder`.
+    pub(crate) fn new(folder: PathBuf) -> TlsClients {
+        TlsClients {
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            folder,
+            system_roots: None,
+            made: HashMap::default(),
+            count: 0,
+        }
+    }
+
+    pub(crate) fn round(&mut self) -> Round<'_> {
+        Round { clients: self, done: HashMap::default() }
+    }
+
+    fn make(&mut self, wanted: &Wanted) -> Result<Arc<TlsClient>, String> {
+        let ca = wanted.tls.ca_file.as_ref().map(|file| self.read(file)).transpose()?;
+        let identity = match &wanted.identity {
+            Some((certificate, key)) => Some((self.read(certificate)?, self.read(key)?)),
+            None => None,
+        };
+        let mut hasher = blake3::Hasher::new();
+        for bytes in ca.iter().chain(identity.iter().flat_map(|(certificate, key)| [certificate, key])) {
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        }
+        let fingerprint = hasher.finalize();
+        if let Some(same) = self.made.get(wanted).filter(|made| made.fingerprint == fingerprint) {
+            return Ok(Arc::clone(same));
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let builder = match (wanted.tls.verify, &ca) {
+            (false, _) => {
+                let verifier = Arc::new(Unverified(Arc::clone(&self.provider)));
+                builder.dangerous().with_custom_certificate_verifier(verifier)
+            }
+            (true, Some(ca)) => builder.with_root_certificates(roots(ca, wanted.tls.ca_file.as_deref())?),
+            (true, None) => builder.with_root_certificates(self.system_roots()?),
+        };
+        let config = match (&identity, &wanted.identity) {
+            (Some((certificate, key)), Some((certificate_file, key_file))) => {
+                let chain = certificates(certificate, certificate_file)?;
+                let key = PrivateKeyDer::from_pem_slice(key)
+                    .map_err(|error| format!("no private key in {}: {error}", key_file.display()))?;
+                let refused =
+                    |error| format!("the client certificate {} is not usable: {error}", certificate_file.display());
+                builder.with_client_auth_cert(chain, key).map_err(refused)?
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        self.count += 1;
+        let server_name = wanted.tls.server_name.clone();
+        Ok(Arc::new(TlsClient { number: self.count, config, server_name, fingerprint }))
+    }
+
+    fn read(&self, file: &Path) -> Result<Vec<u8>, String> {
+        let path = self.folder.join(file);
+        std::fs::read(&path).map_err(|error| format!("{} can't be read: {error}", file.display()))
+    }
+
+    fn system_roots(&mut self) -> Result<Arc<RootCertStore>, String> {
+        if let Some(roots) = &self.system_roots {
+            return Ok(Arc::clone(roots));
+        }
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            let why = found.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
+            let advice = "install ca-certificates or name a `ca_file`";
+            return Err(format!("this system has no trusted certificate authorities{why}; {advice}"));
+        }
+        let roots = Arc::new(roots);
+        self.system_roots = Some(Arc::clone(&roots));
+        Ok(roots)
+    }
+}
+
+impl Round<'_> {
+    /// The TLS side of a service, or why there is none.
+    pub(crate) fn client(&mut self, set: &ConfigSet, service: &Service) -> Result<Arc<TlsClient>, String> {
+        let certificate = service.tls.client_certificate.as_ref().and_then(|name| set.certificates.get(name));
+        let wanted = Wanted {
+            tls: service.tls.clone(),
+            identity: certificate.map(|entity| (entity.certificate_file.clone(), entity.key_file.clone())),
+        };
+        if let Some(done) = self.done.get(&wanted) {
+            return done.clone();
+        }
+        let made = self.clients.make(&wanted);
+        self.done.insert(wanted, made.clone());
+        made
+    }
+
+    /// Forgets what no service uses any more.
+    pub(crate) fn finish(self) {
+        self.clients.made = self.done.into_iter().filter_map(|(wanted, made)| Some((wanted, made.ok()?))).collect();
+    }
+}
+
+impl TlsClient {
+    pub(crate) fn endpoint(&self, host: &str, protocol: Protocol) -> Result<EndpointTls, String> {
+        let name = self.server_name.as_deref().unwrap_or(host);
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| format!("no certificate can be for the name {name}; set `server_name`"))?;
+        let mut config = self.config.clone();
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        config.alpn_protocols = match protocol {
+            Protocol::Http1 => vec![HTTP_1.to_vec()],
+            Protocol::Http2 => vec![HTTP_2.to_vec()],
+            Protocol::Auto => vec![HTTP_2.to_vec(), HTTP_1.to_vec()],
+        };
+        let mut http1 = config.clone();
+        http1.alpn_protocols = vec![HTTP_1.to_vec()];
+        Ok(EndpointTls {
+            connector: TlsConnector::from(Arc::new(config)),
+            http1: TlsConnector::from(Arc::new(http1)),
+            name,
+        })
+    }
+}
+
+impl EndpointTls {
+    pub(crate) fn connector(&self, http1_only: bool) -> &TlsConnector {
+        if http1_only { &self.http1 } else { &self.connector }
+    }
+
+    pub(crate) fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+}
+
+impl std::fmt::Debug for EndpointTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EndpointTls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(format!("no certificate in {}", file.display())),
+        Err(error) => Err(format!("{} is not PEM: {error}", file.display())),
+    }
+}
+
+fn roots(pem: &[u8], file: Option<&Path>) -> Result<RootCertStore, String> {
+    let file = file.unwrap_or(Path::new(""));
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem, file)? {
+        roots.add(certificate).map_err(|error| format!("a certificate in {}: {error}", file.display()))?;
+    }
+    Ok(roots)
+}
+
+/// As ALPN names protocols (RFC 7301, RFC 9113).
+pub(crate) const HTTP_2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
+/// Sessions kept for one endpoint.
+const SESSIONS: usize = 8;
