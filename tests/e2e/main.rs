@@ -3,6 +3,7 @@
 mod configs;
 mod modules;
 
+mod activation;
 mod chains;
 mod config;
 mod drain;
@@ -13,16 +14,20 @@ mod headers;
 mod hostile;
 mod http2;
 mod http2_hostile;
+mod overload;
 mod quickstart;
 mod reload;
 mod retries;
 mod routing;
 mod secrets;
+mod slow_clients;
 mod status;
 mod streaming;
 mod swaps_under_load;
 mod throttling;
 mod tls;
+mod tls_connections;
+mod upgrade;
 mod upstream_http2;
 mod upstream_tls;
 mod waiting;

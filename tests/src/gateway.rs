@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::program::Ran;
 use crate::{Call, Memory, Process, Reply, eventually, get, modules};
 
 /// A gateway in a process and a folder of its own; both go with it. When the test fails, its log is
@@ -30,7 +31,13 @@ pub struct Gateway {
 impl Gateway {
     /// The folder holds `tollgate.toml` and what that names.
     pub(crate) async fn start(folder: TempDir, environment: Vec<(String, String)>) -> Gateway {
-        let mut process = spawn(folder.path(), &environment);
+        let command = run_command(folder.path(), &environment);
+        Gateway::start_by(folder, environment, command).await
+    }
+
+    /// Starts it by this command, which is or becomes `tollgate run`.
+    pub(crate) async fn start_by(folder: TempDir, environment: Vec<(String, String)>, command: Command) -> Gateway {
+        let mut process = Process::start(command, folder.path().join(LOG));
         let Reached { proxy, tls, admin, status } = reached(&mut process, folder.path()).await;
         Gateway { process, folder, environment, proxy, tls, admin, status }
     }
@@ -39,7 +46,31 @@ impl Gateway {
     pub async fn restart(&mut self) {
         self.terminate().await;
         fs::remove_file(self.path(ADDRESSES)).expect("it was written at the start");
-        self.process = spawn(self.folder.path(), &self.environment);
+        let command = run_command(self.folder.path(), &self.environment);
+        self.process = Process::start(command, self.path(LOG));
+        self.find().await;
+    }
+
+    /// `tollgate upgrade`, with more arguments; waits for its end.
+    pub async fn try_upgrade(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(modules::gateway_binary());
+        command.arg("upgrade").arg("-c").arg(self.path("tollgate.toml")).args(arguments).env("NO_COLOR", "1");
+        tokio::task::spawn_blocking(|| Ran::of(command)).await.expect("running a program does not panic")
+    }
+
+    /// `tollgate upgrade`, which has to succeed. Returns the process that was replaced.
+    pub async fn upgrade(&mut self) -> Process {
+        Process::adopt_orphans();
+        let ran = self.try_upgrade(&[]).await;
+        let id = ran.stdout.split(' ').find_map(|word| word.parse().ok());
+        let id = id.unwrap_or_else(|| panic!("no process id: {ran:?}\n{}", self.log()));
+        let successor = Process::adopt(id, self.process.log_path());
+        let before = std::mem::replace(&mut self.process, successor);
+        self.find().await;
+        before
+    }
+
+    async fn find(&mut self) {
         let Reached { proxy, tls, admin, status } = reached(&mut self.process, self.folder.path()).await;
         (self.proxy, self.tls, self.admin, self.status) = (proxy, tls, admin, status);
     }
@@ -147,13 +178,14 @@ impl Drop for Gateway {
     }
 }
 
-fn spawn(folder: &Path, environment: &[(String, String)]) -> Process {
+/// `tollgate run` on this folder.
+pub(crate) fn run_command(folder: &Path, environment: &[(String, String)]) -> Command {
     let mut command = Command::new(modules::gateway_binary());
     command.arg("run").arg("-c").arg(folder.join("tollgate.toml"));
     command.arg("--addresses-file").arg(folder.join(ADDRESSES));
     command.env("NO_COLOR", "1").env_remove("TOLLGATE_LOG");
     command.envs(environment.iter().map(|(name, value)| (name, value)));
-    Process::start(command, folder.join("gateway.log"))
+    command
 }
 
 /// Where it listens.
@@ -207,6 +239,7 @@ fn address(addresses: &Value, listener: &str) -> SocketAddr {
 }
 
 const ADDRESSES: &str = "addresses.json";
+const LOG: &str = "gateway.log";
 /// For what has no limit of its own, on a machine that is busy compiling.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHOWN_LINES: usize = 60;

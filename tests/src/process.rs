@@ -1,19 +1,28 @@
 //! A process that the test started, seen from outside.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 
 use crate::eventually;
 
 /// Ends with its owner.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    kin: Kin,
     log: PathBuf,
+}
+
+/// How it came to be ours.
+#[derive(Debug)]
+enum Kin {
+    Child(Child),
+    /// Started by a process of ours that has ended since, or will: the status, once it is known.
+    Orphan(Pid, Option<ExitStatus>),
 }
 
 /// In bytes.
@@ -32,7 +41,22 @@ impl Process {
         let err = out.try_clone().expect("a file can be opened twice");
         let started = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
         let child = started.unwrap_or_else(|error| panic!("{:?} does not start: {error}", command.get_program()));
-        Process { child, log }
+        Process { kin: Kin::Child(child), log }
+    }
+
+    /// Makes this process the parent of every descendant whose own parent ends, for [`Process::adopt`].
+    pub fn adopt_orphans() {
+        set_child_subreaper(Some(getpid())).expect("Linux 3.4 or newer");
+    }
+
+    /// A process that a process of ours started, which writes to the same log.
+    pub fn adopt(id: u32, log: PathBuf) -> Process {
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
+        Process { kin: Kin::Orphan(id, None), log }
+    }
+
+    pub fn log_path(&self) -> PathBuf {
+        self.log.clone()
     }
 
     pub fn log(&self) -> String {
@@ -40,7 +64,16 @@ impl Process {
     }
 
     pub fn exited(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("the child is ours")
+        match &mut self.kin {
+            Kin::Child(child) => child.try_wait().expect("the child is ours"),
+            Kin::Orphan(_, Some(status)) => Some(*status),
+            Kin::Orphan(id, known) => {
+                // An error: it is not our child yet, its parent lives.
+                let waited = waitpid(Some(*id), WaitOptions::NOHANG).ok().flatten();
+                *known = waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+                *known
+            }
+        }
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -85,15 +118,18 @@ impl Process {
     }
 
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.pid().as_raw_nonzero().get().unsigned_abs()
     }
 
     fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        match &self.kin {
+            Kin::Child(child) => Pid::from_child(child),
+            Kin::Orphan(id, _) => *id,
+        }
     }
 
     fn proc_path(&self, name: &str) -> PathBuf {
-        Path::new("/proc").join(self.child.id().to_string()).join(name)
+        Path::new("/proc").join(self.id().to_string()).join(name)
     }
 
     fn proc_file(&self, name: &str) -> String {
@@ -105,7 +141,16 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        match &mut self.kin {
+            Kin::Child(child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            Kin::Orphan(id, None) => {
+                let _ = kill_process(*id, Signal::KILL);
+                let _ = waitpid(Some(*id), WaitOptions::empty());
+            }
+            Kin::Orphan(..) => {}
+        }
     }
 }

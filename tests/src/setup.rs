@@ -19,6 +19,7 @@ pub struct Setup {
     plugins: String,
     node: String,
     environment: Vec<(String, String)>,
+    listen: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -34,6 +35,7 @@ impl Setup {
             plugins: String::new(),
             node: String::new(),
             environment: Vec::new(),
+            listen: Vec::new(),
         }
     }
 
@@ -101,6 +103,25 @@ impl Setup {
         Gateway::start(self.folder, self.environment).await
     }
 
+    /// Starts it by the command that `prepare` makes of `tollgate run …`, and waits until it is ready.
+    pub async fn start_by(self, prepare: impl FnOnce(Command) -> Command) -> Gateway {
+        self.write();
+        let command = prepare(crate::gateway::run_command(self.folder.path(), &self.environment));
+        Gateway::start_by(self.folder, self.environment, command).await
+    }
+
+    /// Runs `tollgate run` by the command that `prepare` makes of it, which is to end by itself.
+    pub fn run(self, prepare: impl FnOnce(Command) -> Command) -> Ran {
+        self.write();
+        Ran::of(prepare(crate::gateway::run_command(self.folder.path(), &self.environment)))
+    }
+
+    /// Other addresses than ports that the system chooses, of this listener (`proxy`, `admin`, `status`).
+    pub fn listen(mut self, listener: &'static str, address: impl ToString) -> Setup {
+        self.listen.push((listener, address.to_string()));
+        self
+    }
+
     /// Runs `tollgate validate` on it.
     pub fn validate(self) -> Ran {
         self.write();
@@ -113,16 +134,21 @@ impl Setup {
 
     fn write(&self) {
         let Setup { workers, proxy, plugins, node, .. } = self;
+        let listen = |listener: &str| {
+            let stated = self.listen.iter().find(|(name, _)| *name == listener);
+            stated.map_or("127.0.0.1:0", |(_, address)| address.as_str())
+        };
+        let [at_proxy, at_admin, at_status] = ["proxy", "admin", "status"].map(listen);
         let text = format!(
             r#"[proxy]
-listen = "127.0.0.1:0"
+listen = "{at_proxy}"
 workers = {workers}
 {proxy}
 [admin]
-listen = "127.0.0.1:0"
+listen = "{at_admin}"
 
 [status]
-listen = "127.0.0.1:0"
+listen = "{at_status}"
 
 [store]
 url = "file:gateway.toml"

@@ -4,11 +4,16 @@
 //! traffic, and whoever reaches one must not be able to take the process's descriptors or delay its
 //! end.
 
+use std::future::ready;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::middleware::map_response;
+use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -26,6 +31,8 @@ pub(crate) async fn serve(
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let (stop, stopping) = watch::channel(());
+    let told = stopping.clone();
+    let router = router.layer(map_response(move |response| ready(last_one(&told, response))));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -53,6 +60,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// From the shutdown on, for requests in progress.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// A client that is told so sends nothing more on a connection that is about to be closed.
+fn last_one(stopping: &watch::Receiver<()>, mut response: Response) -> Response {
+    if stopping.has_changed().is_err() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
@@ -67,6 +82,9 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+/// From the shutdown on, for requests that are on their way: closed at once, a connection would reset them.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
 async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -74,9 +92,12 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         // Nothing is ever sent: the sender goes away when it is time to stop.
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        _ = stopping.changed() => match timeout(LAST_REQUESTS, connection.as_mut()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
     if let Err(error) = ended {

@@ -22,16 +22,26 @@ pub struct ProxyConfig {
     pub path_rules: PathRules,
     /// Bytes of a request's body; `None` is no limit.
     pub body_size: Option<u64>,
-    /// Until a request's head is complete, from the connection's start or the end of the response before.
+    /// How long a client may be silent: until the first byte of a request, from the connection's start
+    /// or the end of the response before. How long it may take nothing of a response, and how long a
+    /// connection of HTTP/2 may have no stream open.
     pub idle: Duration,
+    /// From the first byte of a request's head to its last. Of what opens a connection of HTTP/2 too.
+    pub head: Duration,
     /// Idle connections kept to one target, per worker.
     pub upstream_idle_connections: usize,
     /// How long they are kept.
     pub upstream_idle: Duration,
     /// How long a worker waits for its connections once it drains.
     pub drain: Duration,
-    /// Client connections of one worker.
-    pub connections: usize,
+    /// Client connections of all workers together, upgraded ones included; more wait to be accepted.
+    /// `None` is no limit.
+    pub connections: Option<usize>,
+    /// Client connections of one address (IPv6: of one /64), trusted proxies apart; more are closed.
+    /// `None` is no limit.
+    pub connections_per_address: Option<usize>,
+    /// Descriptors from this number on are left to others than clients.
+    pub descriptor_ceiling: usize,
     /// Streams that a client may have open on one HTTP/2 connection.
     pub http2_streams: u32,
 }
@@ -55,7 +65,10 @@ impl Default for ProxyConfig {
             upstream_idle_connections: 256,
             upstream_idle: Duration::from_secs(60),
             drain: Duration::from_secs(30),
-            connections: 16_384,
+            head: Duration::from_secs(15),
+            connections: None,
+            connections_per_address: None,
+            descriptor_ceiling: usize::MAX,
             http2_streams: 128,
         }
     }
@@ -68,7 +81,12 @@ impl ProxyConfig {
         if self.head_size < 8 << 10 {
             return Err(InvalidProxy("head_size is at least 8KiB"));
         }
-        if self.header_count == 0 || self.target_size == 0 || self.connections == 0 || self.http2_streams == 0 {
+        if self.header_count == 0
+            || self.target_size == 0
+            || self.connections == Some(0)
+            || self.connections_per_address == Some(0)
+            || self.http2_streams == 0
+        {
             return Err(InvalidProxy("limits of 0 would refuse everything"));
         }
         Ok(())

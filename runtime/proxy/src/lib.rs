@@ -12,6 +12,8 @@
 //! - Whatever goes wrong, `respond` alone turns it into a response.
 //! - A body that broke off upstream never ends cleanly towards the client.
 
+mod accept;
+mod admission;
 mod body;
 mod buffered;
 mod config;
@@ -24,6 +26,7 @@ mod finish;
 mod forward;
 mod framing;
 mod grpc;
+mod head;
 mod http2;
 mod intake;
 mod metrics;

@@ -42,6 +42,15 @@ pub struct WorkerMetrics {
     /// Not sent because the service's budget was used up.
     pub(crate) retries_refused: Counter,
     pub(crate) log_records_dropped: Counter,
+    /// Connections that were closed: their address had as many as it may.
+    pub(crate) refused_by_address: Counter,
+    /// Connections that had to wait for others to end.
+    pub(crate) held_back: Counter,
+    /// Times that accepting failed for want of descriptors or memory.
+    pub(crate) accepts_failed: Counter,
+    /// Connections given to a worker with fewer.
+    pub(crate) handed_over: Counter,
+    pub(crate) heartbeats: Counter,
 }
 
 /// All workers together.
@@ -56,6 +65,11 @@ pub struct Totals {
     pub upstream_duration: Histogram,
     pub connections: u64,
     pub connections_open: u64,
+    /// Of those, each worker's.
+    pub connections_by_worker: Vec<u64>,
+    /// How often a limit of connections was met, by limit.
+    pub connections_limited: [(&'static str, u64); 3],
+    pub connections_handed_over: u64,
     pub upstream_connections: u64,
     pub retries: u64,
     pub retries_refused: u64,
@@ -148,12 +162,24 @@ impl WorkerMetrics {
         }
     }
 
+    /// Grows once a second, as long as the worker's thread moves.
+    pub fn heartbeats(&self) -> u64 {
+        self.heartbeats.get()
+    }
+
     /// Sums up all workers.
     pub fn totals(workers: &[Arc<WorkerMetrics>]) -> Totals {
         let sum = |pick: fn(&WorkerMetrics) -> &Counter| workers.iter().map(|worker| pick(worker).get()).sum();
         let mut totals = Totals {
             connections: sum(|worker| &worker.connections),
             connections_open: sum(|worker| &worker.connections_open),
+            connections_by_worker: workers.iter().map(|worker| worker.connections_open.get()).collect(),
+            connections_limited: [
+                ("node", sum(|worker| &worker.held_back)),
+                ("address", sum(|worker| &worker.refused_by_address)),
+                ("descriptors", sum(|worker| &worker.accepts_failed)),
+            ],
+            connections_handed_over: sum(|worker| &worker.handed_over),
             upstream_connections: sum(|worker| &worker.upstream_connections),
             retries: sum(|worker| &worker.retries),
             retries_refused: sum(|worker| &worker.retries_refused),

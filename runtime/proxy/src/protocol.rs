@@ -3,10 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::timer::Idle;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -22,18 +25,27 @@ pub(crate) struct Opened<T> {
 }
 
 /// Reads until the bytes tell: HTTP/2 by prior knowledge (RFC 9113, 3.3) starts with its preface,
-/// everything else is HTTP/1.1. Costs that no read more, only one comparison.
-pub(crate) async fn recognise(stream: TcpStream) -> io::Result<(Protocol, Opened<TcpStream>)> {
+/// everything else is HTTP/1.1. Costs that no read more, only one comparison. The first byte may take
+/// as long as `silence`, the rest of a preface as long as `patience`.
+pub(crate) async fn recognise(
+    stream: TcpStream,
+    silence: Duration,
+    patience: Duration,
+) -> io::Result<(Protocol, Opened<TcpStream>)> {
     let mut first = BytesMut::new();
+    let mut timer = Idle::new(silence);
     loop {
-        stream.readable().await?;
-        let ended = match read_some(&stream, &mut first) {
-            Ok(bytes) => bytes == 0,
+        timer.bound(stream.readable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let bytes = match read_some(&stream, &mut first) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
         };
-        if let Some(protocol) = protocol_of(&first, ended) {
+        if let Some(protocol) = protocol_of(&first, bytes == 0) {
             return Ok((protocol, Opened { first: first.freeze(), io: stream }));
+        }
+        if bytes == first.len() {
+            timer.start_over(patience);
         }
     }
 }

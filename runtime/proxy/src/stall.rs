@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use crate::admission::Ticket;
+use crate::head::HeadWatch;
 use crate::timer::Idle;
 
 /// A connection whose writes must make progress. No timer runs unless a write has to wait.
@@ -14,11 +16,15 @@ use crate::timer::Idle;
 pub(crate) struct StallGuard<T> {
     io: T,
     idle: Idle,
+    /// Told of every read.
+    head: Option<HeadWatch>,
+    /// Given back when the connection goes, and not before: also when it has become a tunnel.
+    _ticket: Ticket,
 }
 
 impl<T> StallGuard<T> {
-    pub(crate) fn new(io: T, patience: Duration) -> StallGuard<T> {
-        StallGuard { io, idle: Idle::new(patience) }
+    pub(crate) fn new(io: T, patience: Duration, head: Option<HeadWatch>, ticket: Ticket) -> StallGuard<T> {
+        StallGuard { io, idle: Idle::new(patience), head, _ticket: ticket }
     }
 
     fn checked<R>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
@@ -34,7 +40,14 @@ impl<T> StallGuard<T> {
 
 impl<T: Read + Unpin> Read for StallGuard<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(context, into)
+        let this = self.get_mut();
+        let read = Pin::new(&mut this.io).poll_read(context, into);
+        if read.is_ready()
+            && let Some(head) = &this.head
+        {
+            head.read();
+        }
+        read
     }
 }
 

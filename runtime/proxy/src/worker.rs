@@ -12,8 +12,9 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use tollgate_plugin_host as plugin_host;
 
+use crate::accept;
+use crate::admission::{Admission, Arrival};
 use crate::config::ProxyConfig;
-use crate::connection;
 use crate::drain::{OpenCount, Reached, Stage, Stages};
 use crate::intake::RequestIds;
 use crate::metrics::WorkerMetrics;
@@ -31,6 +32,9 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) connections: OpenCount,
     pub(crate) tunnels: OpenCount,
+    pub(crate) admission: Arc<Admission>,
+    /// This worker's number.
+    pub(crate) index: usize,
     snapshot: RefCell<Arc<Snapshot>>,
     stages: Stages,
 }
@@ -55,19 +59,41 @@ struct Swap {
     done: oneshot::Sender<()>,
 }
 
-/// Starts a worker on listeners that are already bound.
+/// Starts the workers of a node, each on its listeners, which are already bound.
 pub fn spawn(
-    index: usize,
-    listeners: Vec<Listener>,
+    listeners: Vec<Vec<Listener>>,
     config: Arc<ProxyConfig>,
     plugins: Arc<plugin_host::Host>,
     snapshot: Arc<Snapshot>,
+) -> io::Result<Vec<WorkerHandle>> {
+    let (admission, inboxes) = Admission::new(&config, listeners.len());
+    let sources = listeners.into_iter().zip(inboxes).map(|(listeners, inbox)| Sources { listeners, inbox });
+    let start = |(index, sources)| {
+        let (config, plugins) = (Arc::clone(&config), Arc::clone(&plugins));
+        start(index, sources, config, plugins, Arc::clone(&snapshot), Arc::clone(&admission))
+    };
+    sources.enumerate().map(start).collect()
+}
+
+/// Where a worker's connections come from.
+struct Sources {
+    listeners: Vec<Listener>,
+    inbox: mpsc::UnboundedReceiver<Arrival>,
+}
+
+fn start(
+    index: usize,
+    sources: Sources,
+    config: Arc<ProxyConfig>,
+    plugins: Arc<plugin_host::Host>,
+    snapshot: Arc<Snapshot>,
+    admission: Arc<Admission>,
 ) -> io::Result<WorkerHandle> {
     let (swaps, swapped) = mpsc::unbounded_channel();
     let (draining, drain) = watch::channel(false);
     let metrics = Arc::new(WorkerMetrics::default());
     let counted = Arc::clone(&metrics);
-    for listener in &listeners {
+    for listener in &sources.listeners {
         listener.socket.set_nonblocking(true)?;
     }
     let runtime = move || {
@@ -82,12 +108,14 @@ pub fn spawn(
                     metrics: counted,
                     connections: OpenCount::default(),
                     tunnels: OpenCount::default(),
+                    admission,
+                    index,
                     snapshot: RefCell::new(Arc::clone(&snapshot)),
                     stages: Stages::default(),
                     config,
                 });
                 shared.serve_by(snapshot);
-                run(shared, listeners, swapped, drain).await;
+                run(shared, sources, swapped, drain).await;
             }),
             Err(error) => tracing::error!(%error, "worker can't start"),
         }
@@ -124,7 +152,7 @@ impl WorkerHandle {
 
 async fn run(
     shared: Rc<Shared>,
-    listeners: Vec<Listener>,
+    sources: Sources,
     mut swaps: mpsc::UnboundedReceiver<Swap>,
     mut told: watch::Receiver<bool>,
 ) {
@@ -149,12 +177,15 @@ async fn run(
         staging.stages.enter(Stage::Draining);
     });
     let mut accepting = tokio::task::JoinSet::new();
+    let Sources { listeners, inbox } = sources;
+    let receiving = Rc::clone(&shared);
+    accepting.spawn_local(async move { accept::receive(&receiving, inbox).await });
     for listener in listeners {
         let shared = Rc::clone(&shared);
         accepting.spawn_local(async move {
             let Listener { socket, tls } = listener;
             match tokio::net::TcpListener::from_std(socket) {
-                Ok(socket) => accept(&shared, socket, tls).await,
+                Ok(socket) => accept::accept(&shared, socket, tls).await,
                 Err(error) => tracing::error!(%error, "worker can't listen"),
             }
         });
@@ -179,51 +210,6 @@ async fn run(
     shared.keep_house();
 }
 
-/// Accepts until told to drain.
-async fn accept(shared: &Rc<Shared>, listener: tokio::net::TcpListener, tls: Option<TlsServer>) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shared.draining() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => take(shared, stream, peer, tls.clone()),
-            Err(error) => {
-                // Out of descriptors or memory: waiting is all that helps. A client that gave up is no trouble.
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
-            }
-        }
-    }
-    // What the kernel had accepted before the listener closes is served, not reset.
-    while let Some(Ok((stream, peer))) = ready_now(listener.accept()).await {
-        take(shared, stream, peer, tls.clone());
-    }
-}
-
-fn take(shared: &Rc<Shared>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr, tls: Option<TlsServer>) {
-    let metrics = &shared.metrics;
-    metrics.connections.add(1);
-    if shared.connections.count() >= shared.config.connections {
-        // Closed at once: a client that waits in vain is worse off.
-        return;
-    }
-    let open = shared.connections.open();
-    metrics.connections_open.set(shared.connections.count() as u64);
-    let worker = Rc::clone(shared);
-    tokio::task::spawn_local(async move {
-        connection::serve(Rc::clone(&worker), stream, peer, tls).await;
-        drop(open);
-        worker.metrics.connections_open.set(worker.connections.count() as u64);
-    });
-}
-
-/// What is ready now; `None` when that is nothing.
-async fn ready_now<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(Duration::ZERO, work).await.ok()
-}
-
 impl Shared {
     /// The snapshot that new requests are served by.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -244,6 +230,11 @@ impl Shared {
         self.stages.reached(Stage::Closing)
     }
 
+    /// Tunnels included.
+    pub(crate) fn count_connections(&self) {
+        self.metrics.connections_open.set(self.admission.open_at(self.index) as u64);
+    }
+
     fn serve_by(&self, snapshot: Arc<Snapshot>) {
         self.plugins.told_of_swap(snapshot.uses());
         self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
@@ -256,13 +247,17 @@ impl Shared {
         let snapshot = self.snapshot();
         self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
         self.retry_budgets.sweep();
+        if self.admission.is_short_of_descriptors() {
+            self.pool.close_idle();
+        }
         self.plugins.keep_house();
         self.metrics.upstream_connections.set(self.pool.open());
         self.metrics.set_plugin_faults(self.plugins.faults());
         self.metrics.log_records_dropped.set(self.plugins.dropped_records());
+        self.count_connections();
+        self.metrics.heartbeats.add(1);
     }
 }
 
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 const CLOSE_TIME: Duration = Duration::from_secs(1);

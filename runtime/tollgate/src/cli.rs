@@ -1,6 +1,9 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use tollgate_model::units::TimeSpan;
 
 use crate::cmd;
 
@@ -16,6 +19,9 @@ pub struct Cli {
 enum Verb {
     /// Runs a gateway node until it is told to stop (SIGTERM or Ctrl-C drain it first).
     Run(RunArgs),
+    /// Replaces the running node by this program, without losing a request; the old process ends once
+    /// what it accepted is served.
+    Upgrade(UpgradeArgs),
     /// Checks both configuration files, and plugin settings against their modules, without serving.
     Validate(ValidateArgs),
 }
@@ -44,12 +50,34 @@ pub struct RunArgs {
     /// that the system chooses (port 0).
     #[arg(long, value_name = "FILE")]
     pub addresses_file: Option<PathBuf>,
+    /// Started by the node that it replaces: its sockets are passed on, standard input leads to it.
+    #[arg(long, hide = true)]
+    pub successor: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// Of the running node: it is found by the data folder that this file names.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The program that takes over, if not this one.
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+    /// How long it may take until it serves; after that it is ended, and the node serves as before.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub timeout: Duration,
+}
+
+/// As in the configuration: a whole number with its unit.
+fn time(text: &str) -> Result<Duration, String> {
+    TimeSpan::parse(text).map(|TimeSpan(time)| time).map_err(|error| error.to_string())
 }
 
 impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.verb {
             Verb::Run(args) => cmd::run::run(&args),
+            Verb::Upgrade(args) => cmd::upgrade::run(&args),
             Verb::Validate(args) => cmd::validate::run(&args),
         }
     }

@@ -1,120 +1,243 @@
-//! Puts a node together and takes it through its life: start, serve, drain, end.
+//! Puts a node together and takes it through its life: start, serve, be replaced or drain, end.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tollgate_control::{AdminOptions, NodeView, serve_admin, serve_status};
 use tollgate_keys::Pepper;
 use tollgate_limits::Local;
 use tollgate_plugin_host::Host;
 use tollgate_proxy::{Builder, Certificates, Listener, TlsServer, WorkerHandle};
-use tollgate_store::FileStore;
+use tollgate_store::{FileStore, Watch};
 
 use crate::cmd::Invalid;
 use crate::config::NodeConfig;
-use crate::listeners::Listeners;
+use crate::control::Control;
+use crate::descriptors;
+use crate::inherited::Inherited;
+use crate::listeners::{Addresses, Listeners};
 use crate::reconciler::Reconciler;
+use crate::signals::Signals;
 use crate::state::{NodeState, Phase};
+use crate::supervisor;
+use crate::upgrade::{Door, Launch, Predecessor, Upgrades};
 use crate::view::View;
 
-/// Runs until a signal says stop and what was accepted is served.
-pub fn run(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Result<()> {
+/// How this process came to be, and how its successor will.
+pub struct Beginning<'a> {
+    /// Where to write the addresses listened on.
+    pub addresses_file: Option<&'a Path>,
+    pub inherited: Inherited,
+    /// The process that this one replaces.
+    pub predecessor: Option<&'a Predecessor>,
+    pub launch: Launch,
+}
+
+/// Why a node stops serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was told to, or there is nothing left to do.
+    Stopped,
+    /// Its successor serves on the same sockets.
+    Replaced,
+}
+
+/// Runs until a signal says stop, or a successor took over, and what was accepted is served.
+pub fn run(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
     // Apart from the workers: nothing done here can hold up a request.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()?;
-    runtime.block_on(live(config, addresses_file))
+    runtime.block_on(live(config, beginning))
 }
 
-async fn live(config: NodeConfig, addresses_file: Option<&Path>) -> anyhow::Result<()> {
+async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
+    let Beginning { addresses_file, inherited, predecessor, launch } = beginning;
     let mut signals = Signals::listen()?;
-    let listeners = Listeners::open(&config)?;
-    let (addresses, tls_addresses) = (listeners.proxy_addresses().to_vec(), listeners.tls_addresses().to_vec());
-    if let Some(file) = addresses_file {
-        listeners.announce(file)?;
-    }
-    let state = Arc::new(NodeState::new());
-    let limiter = Arc::new(Local::new());
+    let limit = descriptors::raise();
+    let listeners = listen(&config, inherited, predecessor)?;
+    let (addresses, estate) = (listeners.addresses()?, listeners.estate()?);
+    let (state, limiter) = (Arc::new(NodeState::new()), Arc::new(Local::new()));
     let host = Host::start(config.plugins.clone(), Arc::clone(&limiter))?;
-    let store = FileStore::open(&config.store);
-    let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
-
     let view = Arc::new(View::new(&config, Arc::clone(&state), Arc::clone(&host), Arc::clone(&limiter)));
-    let (stop, stopped) = watch::channel(false);
-    let status = serve_status(listeners.status, Arc::clone(&view) as Arc<dyn NodeView>, told(stopped.clone()));
-    let admin = serve_admin(listeners.admin, view, AdminOptions::default(), told(stopped));
-    let control = tokio::spawn(async move {
-        let (status, admin) = tokio::join!(status, admin);
-        if let Err(error) = status.and(admin) {
-            tracing::error!(%error, "the status or admin listener ended");
-        }
-    });
+    let mut control = Control::new(listeners.status, listeners.admin, view);
+    if predecessor.is_none() {
+        // Probes see a node that starts. A successor leaves them to its predecessor until it serves.
+        control.begin();
+        addresses.announce(addresses_file)?;
+    }
 
     let certificates = Arc::new(Certificates::default());
-    let tls = match &config.tls {
-        Some(tls) => Some(TlsServer::new(tls, Arc::clone(&certificates)).context("proxy.tls.client_ca_file")?),
-        None => None,
-    };
-    let folder = config.store.parent().unwrap_or(Path::new("."));
-    let builder = Builder::new(Pepper::random(), folder);
-    let mut reconciler = Reconciler::new(store, Arc::clone(&host), builder, Arc::clone(&state), certificates);
+    let tls = tls_server(&config, &certificates)?;
+    let (mut reconciler, watch) = reconciler(&config, &host, &state, certificates)?;
     let first = reconciler.first().await.map_err(Invalid)?;
-    let proxy = Arc::new(config.proxy.clone());
-    let mut workers = Vec::new();
-    for (index, (plain, secure)) in listeners.proxy.into_iter().zip(listeners.tls).enumerate() {
-        let plain = plain.into_iter().map(|socket| Listener { socket, tls: None });
-        let secure = secure.into_iter().map(|socket| Listener { socket, tls: tls.clone() });
-        let listeners = plain.chain(secure).collect();
-        let worker =
-            tollgate_proxy::spawn(index, listeners, Arc::clone(&proxy), Arc::clone(&host), Arc::clone(&first))?;
-        workers.push(worker);
-    }
-    drop(first);
-    state.has_workers(workers.iter().map(|worker| Arc::clone(worker.metrics())).collect());
+    let proxy = Arc::new(descriptors::bounded(&config.proxy, limit));
+    let doors = by_worker(listeners.proxy, listeners.tls, tls);
+    let workers = tollgate_proxy::spawn(doors, proxy, Arc::clone(&host), first)?;
+    let metrics: Vec<_> = workers.iter().map(|worker| Arc::clone(worker.metrics())).collect();
+    state.has_workers(metrics.clone());
     state.enter(Phase::Serving);
-    tracing::info!(
-        node = config.name,
-        version = env!("CARGO_PKG_VERSION"),
-        ?addresses,
-        ?tls_addresses,
-        workers = workers.len(),
-        "serving"
-    );
-
-    tokio::select! {
-        () = reconciler.follow(watch, &workers) => {}
-        () = sweep(&limiter) => {}
-        () = signals.stop() => {}
+    if predecessor.is_some() {
+        control.begin();
+        addresses.announce(addresses_file)?;
     }
-    drain(&config, &state, workers, &mut signals).await;
+    tell_of(&config, &addresses, workers.len());
+
+    let mut end = End::Stopped;
+    if settled(&config, predecessor).await {
+        let upgrades = Upgrades { launch: &launch, estate: &estate, door: door(&config) };
+        let upkeep = async {
+            tokio::select! {
+                () = reconciler.follow(watch, &workers) => {}
+                () = sweep(&limiter) => {}
+                () = supervisor::watchdog(metrics) => {}
+            }
+        };
+        end = served(upkeep, upgrades, predecessor, &mut signals).await;
+    }
+    // The last other holder of the sockets: from now on a socket that is not accepted from is closed.
+    drop(estate);
+    if end == End::Replaced {
+        // Probes are the successor's from here on: from this process they would hear of a drain.
+        control.end().await;
+    }
+    drain(&config, &state, workers, end, &mut signals).await;
     tokio::task::spawn_blocking(move || host.flush_sinks(SINK_PATIENCE)).await?;
-    stop.send_replace(true);
-    let _ = tokio::time::timeout(CONTROL_PATIENCE, control).await;
+    control.end().await;
     tracing::info!("stopped");
     Ok(())
 }
 
+/// Passed sockets first. One that nobody would accept from is an error, unless a predecessor drains it.
+fn listen(
+    config: &NodeConfig,
+    mut inherited: Inherited,
+    predecessor: Option<&Predecessor>,
+) -> anyhow::Result<Listeners> {
+    let listeners = Listeners::open(config, &mut inherited)?;
+    match predecessor {
+        Some(_) => inherited.left_over().for_each(|address| tracing::info!(%address, "no longer listened on")),
+        None => inherited.refuse_left_over()?,
+    }
+    Ok(listeners)
+}
+
+fn tls_server(config: &NodeConfig, certificates: &Arc<Certificates>) -> anyhow::Result<Option<TlsServer>> {
+    let server = config.tls.as_ref().map(|tls| TlsServer::new(tls, Arc::clone(certificates)));
+    server.transpose().context("proxy.tls.client_ca_file")
+}
+
+/// With its hints. They are followed from now on: what changes while the first snapshot is built is not missed.
+fn reconciler(
+    config: &NodeConfig,
+    host: &Arc<Host>,
+    state: &Arc<NodeState>,
+    certificates: Arc<Certificates>,
+) -> anyhow::Result<(Reconciler, Watch)> {
+    let store = FileStore::open(&config.store);
+    let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
+    let folder = config.store.parent().unwrap_or(Path::new("."));
+    let builder = Builder::new(Pepper::random(), folder);
+    Ok((Reconciler::new(store, Arc::clone(host), builder, Arc::clone(state), certificates), watch))
+}
+
+/// What each worker accepts from.
+fn by_worker(
+    plain: Vec<Vec<TcpListener>>,
+    tls: Vec<Vec<TcpListener>>,
+    server: Option<TlsServer>,
+) -> Vec<Vec<Listener>> {
+    let doors = |(plain, secure): (Vec<_>, Vec<_>)| {
+        let plain = plain.into_iter().map(|socket| Listener { socket, tls: None });
+        let secure = secure.into_iter().map(|socket| Listener { socket, tls: server.clone() });
+        plain.chain(secure).collect()
+    };
+    plain.into_iter().zip(tls).map(doors).collect()
+}
+
+fn tell_of(config: &NodeConfig, addresses: &Addresses, workers: usize) {
+    let (node, version) = (&config.name, env!("CARGO_PKG_VERSION"));
+    let Addresses { proxy, tls, .. } = addresses;
+    tracing::info!(node, version, addresses = ?proxy, tls_addresses = ?tls, workers, "serving");
+}
+
+/// Done when the node is to end, or is another process's.
+async fn served(
+    upkeep: impl Future<Output = ()>,
+    upgrades: Upgrades<'_>,
+    predecessor: Option<&Predecessor>,
+    signals: &mut Signals,
+) -> End {
+    if let Some(predecessor) = predecessor {
+        predecessor.taken().await;
+    }
+    tokio::select! {
+        () = upkeep => End::Stopped,
+        id = upgrades.replaced() => {
+            tracing::info!(id, "replaced");
+            End::Replaced
+        }
+        () = signals.stop() => End::Stopped,
+    }
+}
+
+/// The node is this process's: at once, or by its predecessor's word. False when that never comes.
+async fn settled(config: &NodeConfig, predecessor: Option<&Predecessor>) -> bool {
+    let status = format!("serving on {:?}", [&config.proxy_addresses[..], &config.tls_addresses].concat());
+    let Some(predecessor) = predecessor else {
+        supervisor::ready(&status);
+        return true;
+    };
+    match predecessor.hand_over().await {
+        Ok(()) => {
+            supervisor::status(&status);
+            true
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "not taking over");
+            false
+        }
+    }
+}
+
+fn door(config: &NodeConfig) -> Option<Door> {
+    Door::open(&config.data)
+        .inspect_err(|error| tracing::warn!(%error, folder = %config.data.display(), "no upgrade can be asked for"))
+        .ok()
+}
+
 /// Not ready first, then no new connections, then the end of those there are. A second signal ends
-/// it at once.
-async fn drain(config: &NodeConfig, state: &NodeState, workers: Vec<WorkerHandle>, signals: &mut Signals) {
+/// it at once. Once replaced there is nobody to be told, and the first signal may be the group's.
+async fn drain(config: &NodeConfig, state: &NodeState, workers: Vec<WorkerHandle>, end: End, signals: &mut Signals) {
     state.enter(Phase::Draining);
-    tracing::info!(delay = ?config.drain_delay, timeout = ?config.proxy.drain, "draining");
+    let delay = match end {
+        End::Stopped => config.drain_delay,
+        End::Replaced => Duration::ZERO,
+    };
+    tracing::info!(?delay, timeout = ?config.proxy.drain, "draining");
+    if end == End::Stopped {
+        supervisor::stopping("draining");
+    }
     let ended = async {
-        tokio::time::sleep(config.drain_delay).await;
+        tokio::time::sleep(delay).await;
         for worker in &workers {
             worker.drain();
         }
         let _ = tokio::task::spawn_blocking(move || workers.into_iter().for_each(WorkerHandle::join)).await;
     };
+    let impatient = async {
+        if end == End::Replaced {
+            signals.stop().await;
+        }
+        signals.stop().await;
+    };
     tokio::select! {
         () = ended => {}
-        () = signals.stop() => tracing::warn!("second signal, not waiting any longer"),
+        () = impatient => tracing::warn!("second signal, not waiting any longer"),
     }
 }
 
@@ -126,29 +249,6 @@ async fn sweep(limiter: &Local) {
     }
 }
 
-async fn told(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Signals> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
 const CONTROL_THREADS: usize = 2;
 const SWEEP: Duration = Duration::from_secs(10);
 const SINK_PATIENCE: Duration = Duration::from_secs(5);
-const CONTROL_PATIENCE: Duration = Duration::from_secs(2);

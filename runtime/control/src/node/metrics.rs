@@ -18,8 +18,14 @@ pub struct NodeMetrics {
     pub upstream_duration: Histogram,
     /// Gauge: open connections of clients.
     pub connections: u64,
+    /// Gauge: of those, each worker's.
+    pub connections_by_worker: Vec<u64>,
     /// Connections of clients, the closed ones included.
     pub connections_accepted: u64,
+    /// How often a limit of connections was met, by limit.
+    pub connections_limited: Labelled,
+    /// Connections that a worker gave to one with fewer.
+    pub connections_handed_over: u64,
     /// Gauge: open connections to upstreams.
     pub upstream_connections: u64,
     /// Requests sent upstream once more, and those that the budget of their service held back.

@@ -38,6 +38,14 @@ impl Collector for NodeMetrics {
             &self.upstream_duration,
         )?;
         page.gauge("connections", "Open connections of clients", self.connections)?;
+        let by_worker = self.connections_by_worker.iter().copied().enumerate();
+        page.by_number("worker_connections", "Open connections of clients by worker", "worker", by_worker)?;
+        page.counters("connections_limited", "Limits of connections met", "limit", &self.connections_limited)?;
+        page.counter(
+            "connections_handed_over",
+            "Connections given to a worker with fewer",
+            self.connections_handed_over,
+        )?;
         page.counter("connections_accepted", "Connections of clients", self.connections_accepted)?;
         page.gauge("upstream_connections", "Open connections to upstreams", self.upstream_connections)?;
         page.counters("upstream_retries", "Retries wanted, by what became of them", "result", &self.upstream_retries)?;
@@ -138,6 +146,20 @@ impl Page<'_> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (label_value, value) in values {
             family.encode_family(&[(label, *label_value)])?.encode_gauge(value)?;
+        }
+        Ok(())
+    }
+
+    fn by_number(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (usize, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (number, value) in values {
+            family.encode_family(&[(label, number.to_string())])?.encode_gauge(&value)?;
         }
         Ok(())
     }

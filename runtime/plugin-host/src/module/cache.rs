@@ -82,7 +82,11 @@ impl CodeCache {
         files.sort_unstable();
         let surplus = files.len().saturating_sub(KEPT);
         for (_, path) in files.into_iter().take(surplus) {
-            fs::remove_file(path)?;
+            match fs::remove_file(path) {
+                // Another process of this node, in an upgrade, was quicker.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         Ok(())
     }

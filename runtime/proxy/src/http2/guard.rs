@@ -3,12 +3,14 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::budget::Budget;
 use super::frames::Frames;
 use crate::protocol::PREFACE;
+use crate::timer::Idle;
 
 /// Follows the frames both ways. Once the budget is spent nothing more is read, the frame that is
 /// on its way out is finished, and the client is told GOAWAY with ENHANCE_YOUR_CALM.
@@ -19,18 +21,22 @@ pub(super) struct FrameGuard<T> {
     sent: Frames,
     budget: Budget,
     flooded: bool,
+    /// For the preface and the head of the first frame, until they are there.
+    opening: Option<Idle>,
     /// The reading side, which waits for a frame to be finished.
     waiting: Option<Waker>,
 }
 
 impl<T> FrameGuard<T> {
-    pub(super) fn new(io: T) -> FrameGuard<T> {
+    /// `patience` is for what opens the connection: the preface and the head of the first frame.
+    pub(super) fn new(io: T, patience: Duration) -> FrameGuard<T> {
         FrameGuard {
             io,
             received: Frames::after(PREFACE.len()),
             sent: Frames::after(0),
             budget: Budget::new(),
             flooded: false,
+            opening: Some(Idle::new(patience)),
             waiting: None,
         }
     }
@@ -69,12 +75,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for FrameGuard<T> {
         let before = into.filled().len();
         let polled = Pin::new(&mut this.io).poll_read(context, into);
         if let Poll::Ready(Ok(())) = &polled {
-            let (budget, flooded) = (&mut this.budget, &mut this.flooded);
-            this.received.follow(&into.filled()[before..], |frame| *flooded |= !budget.received(frame));
+            let (budget, flooded, opening) = (&mut this.budget, &mut this.flooded, &mut this.opening);
+            this.received.follow(&into.filled()[before..], |frame| {
+                *flooded |= !budget.received(frame);
+                *opening = None;
+            });
         }
         if this.flooded {
             into.set_filled(before);
             return this.poll_goodbye(context);
+        }
+        if polled.is_pending()
+            && let Some(opening) = &mut this.opening
+        {
+            return opening.poll_waiting(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
         polled
     }
@@ -145,7 +159,7 @@ mod tests {
     #[tokio::test]
     async fn a_flood_is_told_goodbye_after_the_frame_that_is_under_way() {
         let (client, server) = tokio::io::duplex(1 << 20);
-        let mut guard = FrameGuard::new(server);
+        let mut guard = FrameGuard::new(server, Duration::from_secs(60));
         let (mut reading, mut writing) = tokio::io::split(client);
         let mut flood = PREFACE.to_vec();
         (0..5000).for_each(|_| flood.extend([0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]));

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use crate::admission::Ticket;
 use crate::config::ProxyConfig;
 use crate::connection::drained;
 use crate::drain::OpenCount;
@@ -29,7 +30,7 @@ use stream::{Delivered, Streams};
 
 /// Serves requests until the client closes, has no stream open for too long, floods us, or the
 /// worker drains. Then it is told GOAWAY, and what it sent before is still answered.
-pub(crate) async fn serve<T>(worker: Rc<Shared>, io: T, mut ends: Ends)
+pub(crate) async fn serve<T>(worker: Rc<Shared>, io: T, mut ends: Ends, ticket: Ticket)
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -46,7 +47,8 @@ where
             Ok::<_, Infallible>(response.map(|body| Delivered::new(body, delivery)))
         }
     });
-    let io = StallGuard::new(TokioIo::new(FrameGuard::new(io)), worker.config.idle);
+    let io = TokioIo::new(FrameGuard::new(io, worker.config.head));
+    let io = StallGuard::new(io, worker.config.idle, None, ticket);
     let mut connection = pin!(builder(&worker.config, streams).serve_connection(io, requests));
     let mut draining = pin!(async {
         tokio::select! {

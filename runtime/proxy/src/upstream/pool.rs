@@ -99,6 +99,12 @@ impl ConnectionPool {
         });
         self.multiplexes.sweep(patience, is_used);
     }
+
+    /// Closes all that are idle, to free their descriptors.
+    pub(crate) fn close_idle(&self) {
+        self.idle.borrow_mut().clear();
+        self.multiplexes.sweep(Duration::ZERO, |_| true);
+    }
 }
 
 impl PooledConnection {

@@ -1,6 +1,7 @@
 //! The verbs of the command line.
 
 pub mod run;
+pub mod upgrade;
 pub mod validate;
 
 use tollgate_store::ConfigReport;
@@ -24,5 +25,13 @@ pub fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<Invalid>() {
         Some(Invalid(report)) => eprintln!("{:?}", miette::Report::new(report.clone())),
         None => eprintln!("error: {error:#}"),
+    }
+}
+
+/// The same as plain text, for who is not at this terminal.
+pub fn explain(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Invalid>() {
+        Some(Invalid(report)) => report.render_plain(),
+        None => format!("{error:#}"),
     }
 }

@@ -26,6 +26,8 @@ pub use log::LogConfig;
 #[derive(Debug)]
 pub struct NodeConfig {
     pub name: String,
+    /// The folder that the node writes into; it exists.
+    pub data: PathBuf,
     pub proxy_addresses: Vec<SocketAddr>,
     /// Where clients connect by TLS; empty without [`NodeConfig::tls`].
     pub tls_addresses: Vec<SocketAddr>,
@@ -76,7 +78,8 @@ impl NodeConfig {
             admin_address: raw.admin,
             status_address: raw.status,
             store: folder.join(raw.store),
-            plugins: raw.plugins.complete(folder, data),
+            plugins: raw.plugins.complete(folder, data.clone()),
+            data,
             drain_delay: raw.drain.delay,
             log: raw.log,
         })

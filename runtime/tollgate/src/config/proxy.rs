@@ -50,7 +50,10 @@ impl Decode for ProxyTable {
             path_rules: fields.optional("paths", Rules(defaults.path_rules)).0,
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
-            connections: fields.optional("connections", defaults.connections as u64) as usize,
+            head: fields.optional("head_timeout", PositiveTime(defaults.head)).0,
+            connections: fields.maybe::<u64>("connections").map(|most| most as usize),
+            connections_per_address: fields.maybe::<u64>("connections_per_address").map(|most| most as usize),
+            descriptor_ceiling: defaults.descriptor_ceiling,
             http2_streams: fields.optional("http2_streams", u64::from(defaults.http2_streams)).min(u32::MAX.into())
                 as u32,
             upstream_idle_connections: fields
