@@ -87,6 +87,7 @@ struct Errand<'a> {
 }
 
 /// What came of one attempt.
+#[allow(clippy::large_enum_variant, reason = "the large one is the usual one; a box would cost every request")]
 enum Outcome {
     Answered(Forwarded),
     /// No connection could be made.

@@ -62,6 +62,10 @@ impl Heads {
             let length = length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(0);
             state.skip(length);
         }
+        if state.bytes.is_empty() {
+            // An idle connection keeps nothing.
+            state.bytes = Vec::new();
+        }
         match (bare, chunked && has_length) {
             (true, _) => Err(ErrorKind::BadRequest("a line of the request does not end with CR and LF")),
             (_, true) => Err(ErrorKind::BadRequest("the request has both Transfer-Encoding and Content-Length")),

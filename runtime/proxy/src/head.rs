@@ -134,6 +134,7 @@ mod tests {
         watch.whole();
         watch.read();
         assert!(!is_over(&watch, SHORT, SHORT).await);
+        // tidy: sleep because hyper asks for it: a sign, nobody waits
         drop(watch.sleep(LONG));
         assert!(is_over(&watch, SHORT, LONG).await, "the next head is waited for");
     }
@@ -143,6 +144,7 @@ mod tests {
         let watch = HeadWatch::default();
         let trickle = async {
             loop {
+                // tidy: sleep because this is the client's pace
                 tokio::time::sleep(SHORT / 4).await;
                 watch.read();
             }

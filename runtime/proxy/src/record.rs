@@ -31,7 +31,7 @@ pub(crate) struct Record {
     started: Instant,
     /// Weak: a response that streams for a day must not keep yesterday's modules. `None` while it is not
     /// known which chain runs.
-    chains: Option<SmallVec<[(Weak<CompiledChain>, u64); 2]>>,
+    chains: Option<SmallVec<[RanChain; 2]>>,
     pub(crate) upstream: Option<Arc<Endpoint>>,
     pub(crate) upstream_duration: Option<Duration>,
     pub(crate) attempts: u16,
@@ -46,6 +46,9 @@ pub(crate) struct Record {
     /// Of an HTTP/2 connection: this request's stream, open until all is sent.
     stream: Option<Open>,
 }
+
+/// A chain, and which of its links ran.
+type RanChain = (Weak<CompiledChain>, u64);
 
 /// Where the exchange sits between hooks. Body hooks of a streaming request and the hooks of its
 /// response may want it at the same time: they take turns.

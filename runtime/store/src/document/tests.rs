@@ -178,9 +178,7 @@ module = "-"
     ] {
         for text in [typo.to_owned(), format!("{typo}[broken\n")] {
             let report = match parse(&text) {
-                Ok(document) => {
-                    document.read(|tree| tollgate_model::ConfigSet::assemble(tree, None)).expect_err("a typo")
-                }
+                Ok(document) => document.read(|tree| ConfigSet::assemble(tree, None)).expect_err("a typo"),
                 Err(report) => report,
             };
             let shown = format!("{report:?} {} {}", report.render_plain(), report.summary());
