@@ -165,7 +165,7 @@ fn lowest_free(id: Pid) -> u64 {
 #[tokio::test]
 async fn it_recovers_when_there_are_descriptors_again() {
     // One worker, one queue: who comes last is accepted last.
-    let mut gateway = Setup::new("").workers(1).start().await;
+    let mut gateway = Setup::new("routes = []").workers(1).start().await;
     let id = Pid::from_raw(gateway.process().id() as i32).expect("a process id");
     let limit = Rlimit { current: Some(lowest_free(id)), ..getrlimit(Resource::Nofile) };
     let generous = prlimit(Some(id), Resource::Nofile, limit).expect("the process is ours");
