@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Authority, Gateway, Identity, Nginx, Origin, Setup, WebSocket, Wire};
+use tollgate_tests::{Authority, Gateway, Identity, Nginx, Origin, Setup, WebSocket, Wire, until};
 
 use crate::configs::service;
 
@@ -17,7 +17,8 @@ async fn refused(gateway: &Gateway, target: &str, why: &str) {
     let reply = gateway.get(target).await;
     assert_eq!(reply.status, 502, "{reply:?}");
     assert!(!reply.text().contains("localhost"), "addresses stay inside: {}", reply.text());
-    assert!(gateway.log().contains(why), "the log does not say {why:?}");
+    // The log is written by a thread of its own.
+    until(Duration::from_secs(10), &format!("the log says {why:?}"), async || gateway.log().contains(why)).await;
 }
 
 #[tokio::test]

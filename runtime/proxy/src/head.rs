@@ -134,8 +134,7 @@ mod tests {
         watch.whole();
         watch.read();
         assert!(!is_over(&watch, SHORT, SHORT).await);
-        // tidy: sleep because hyper asks for it: a sign, nobody waits
-        drop(watch.sleep(LONG));
+        drop(watch.sleep_until(Instant::now()));
         assert!(is_over(&watch, SHORT, LONG).await, "the next head is waited for");
     }
 
@@ -144,7 +143,7 @@ mod tests {
         let watch = HeadWatch::default();
         let trickle = async {
             loop {
-                // tidy: sleep because this is the client's pace
+                // tidy: sleep because bytes come one after another
                 tokio::time::sleep(SHORT / 4).await;
                 watch.read();
             }
