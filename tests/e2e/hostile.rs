@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Gateway, Load, Origin, Reply, Setup, eventually, get, post, proof, scaled, until};
+use tollgate_tests::{Gateway, Load, Origin, Reply, Setup, eventually, get, post, proof, proving, scaled, until};
 
 use crate::configs::plain;
 
@@ -91,8 +91,9 @@ async fn loops_do_not_stop_the_others() {
         format!("{} endless loops among {requests} requests, one worker", loops.requests),
         "the others' p99 {beside:?}, {alone:?} without loops"
     );
-    // Two ticks, and some for a machine that does other things too.
-    assert!(slowed < Duration::from_millis(20 + 15), "the others' p99 went from {alone:?} to {beside:?}");
+    // Two ticks, and some for a machine that does other things too: everyday, all the other tests.
+    let most = Duration::from_millis(if proving() { 20 + 15 } else { 250 });
+    assert!(slowed < most, "the others' p99 went from {alone:?} to {beside:?}");
 }
 
 #[tokio::test]
