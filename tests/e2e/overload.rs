@@ -219,7 +219,7 @@ async fn long_connections_are_spread_over_the_workers() {
 }
 
 /// Of an idle connection's own memory, in bytes: what was measured and a reserve. The goal is 16 KiB.
-const MEASURED_BOUND: u64 = 26 << 10;
+const MEASURED_BOUND: u64 = 32 << 10;
 
 #[tokio::test]
 async fn idle_connections_are_cheap() {
