@@ -97,6 +97,19 @@ async fn what_never_ends_is_cut_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let origin = Origin::start();
+    let mut gateway = Setup::new(plain(&origin)).node("[drain]\ntimeout = \"600s\"").start().await;
+    let slow = tokio::spawn(get("/").origin("delay=600000").try_send(gateway.proxy));
+    until(Duration::from_secs(10), "the request is at the upstream", async || origin.requests() == 1).await;
+    gateway.process().signal(Signal::TERM);
+    until(Duration::from_secs(10), "it drains", async || gateway.log().contains("draining")).await;
+    gateway.process().signal(Signal::TERM);
+    gateway.process().ended(Duration::from_secs(10)).await;
+    assert!(slow.await.expect("no panic").is_err(), "it was not waited for");
+}
+
+#[tokio::test]
 async fn it_listens_until_it_ends_and_frees_its_ports() {
     let origin = Origin::start();
     let mut gateway = Setup::new(plain(&origin)).start().await;

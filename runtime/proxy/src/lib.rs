@@ -5,7 +5,7 @@
 //!
 //! Invariants
 //! - One worker is one thread with its own runtime, upstream connections and plugin instances: no
-//!   lock and no wake-up of another thread on the usual path.
+//!   lock that two threads want, and no wake-up of another thread, on the usual path.
 //! - A request takes the snapshot once and keeps its route, service, chain and directory, not the
 //!   snapshot; what is upgraded keeps not even those.
 //! - No file and no database is touched on the request's path.

@@ -52,7 +52,10 @@ pub fn run(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
         .thread_name("control")
         .enable_all()
         .build()?;
-    runtime.block_on(live(config, beginning))
+    let outcome = runtime.block_on(live(config, beginning));
+    // Dropped, it would wait for the threads that wait for workers: after a second signal nobody does.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()> {
