@@ -103,7 +103,7 @@ async fn a_second_signal_ends_it_at_once() {
     let slow = tokio::spawn(get("/").origin("delay=600000").try_send(gateway.proxy));
     until(Duration::from_secs(10), "the request is at the upstream", async || origin.requests() == 1).await;
     gateway.process().signal(Signal::TERM);
-    until(Duration::from_secs(10), "it drains", async || gateway.log().contains("draining")).await;
+    gateway.says("draining").await;
     gateway.process().signal(Signal::TERM);
     gateway.process().ended(Duration::from_secs(10)).await;
     assert!(slow.await.expect("no panic").is_err(), "it was not waited for");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Authority, Gateway, Identity, Nginx, Origin, Setup, WebSocket, Wire, until};
+use tollgate_tests::{Authority, Gateway, Identity, Nginx, Origin, Setup, WebSocket, Wire};
 
 use crate::configs::service;
 
@@ -17,8 +17,7 @@ async fn refused(gateway: &Gateway, target: &str, why: &str) {
     let reply = gateway.get(target).await;
     assert_eq!(reply.status, 502, "{reply:?}");
     assert!(!reply.text().contains("localhost"), "addresses stay inside: {}", reply.text());
-    // The log is written by a thread of its own.
-    until(Duration::from_secs(10), &format!("the log says {why:?}"), async || gateway.log().contains(why)).await;
+    gateway.says(why).await;
 }
 
 #[tokio::test]
@@ -108,8 +107,8 @@ async fn what_can_not_be_built_degrades_its_service_until_it_can() {
     assert_eq!(gateway.get("/fine").await.status, 200);
     assert_eq!(gateway.get("/missing").await.status, 503);
     assert_eq!(gateway.get("/nonsense").await.status, 503);
-    let log = gateway.log();
-    assert!(log.contains("later.pem can't be read") && log.contains("no certificate in nonsense.pem"), "{log}");
+    gateway.says("later.pem can't be read").await;
+    gateway.says("no certificate in nonsense.pem").await;
 
     std::fs::write(gateway.path("later.pem"), &authority.pem).expect("the folder is ours");
     gateway.write_config(&(config + "# touched\n"));

@@ -139,8 +139,17 @@ impl Gateway {
         fs::read_to_string(self.path("data").join(name)).unwrap_or_default()
     }
 
+    /// What it has written so far. A thread of its own writes the log: wait for a line with [`Gateway::says`].
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Waits for `text` in the log.
+    pub async fn says(&self, text: &str) {
+        eventually(PATIENCE, async || {
+            if self.log().contains(text) { Ok(()) } else { Err(format!("the log does not say {text:?}")) }
+        })
+        .await;
     }
 
     pub fn process(&mut self) -> &mut Process {
