@@ -15,6 +15,7 @@ mod hostile;
 mod http2;
 mod http2_hostile;
 mod overload;
+mod peers;
 mod quickstart;
 mod reload;
 mod retries;
