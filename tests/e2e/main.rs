@@ -13,6 +13,7 @@ mod harness;
 mod headers;
 mod hostile;
 mod http2;
+mod http2_conformance;
 mod http2_hostile;
 mod overload;
 mod peers;
