@@ -7,6 +7,7 @@ mod activation;
 mod chains;
 mod config;
 mod drain;
+mod endings;
 mod errors;
 mod grpc;
 mod harness;

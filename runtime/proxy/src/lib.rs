@@ -20,6 +20,7 @@ mod config;
 mod connection;
 mod directory;
 mod drain;
+mod ending;
 mod error;
 mod fields;
 mod finish;

@@ -9,11 +9,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Certificates;
+use crate::ending::ClientSocket;
 use crate::timer::within;
 
 /// How TLS listeners treat clients.
@@ -85,7 +85,7 @@ impl TlsServer {
         Ok(TlsServer { acceptor: Arc::new(server).into(), handshake_timeout: config.handshake_timeout })
     }
 
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn accept(&self, stream: ClientSocket) -> io::Result<TlsStream<ClientSocket>> {
         match within(self.handshake_timeout, self.acceptor.accept(stream)).await {
             Ok(accepted) => accepted,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -94,7 +94,7 @@ impl TlsServer {
 }
 
 /// Whether the two sides agreed on HTTP/2 (RFC 7301).
-pub(crate) fn agreed_on_http2(stream: &TlsStream<TcpStream>) -> bool {
+pub(crate) fn agreed_on_http2(stream: &TlsStream<ClientSocket>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
 }
 
