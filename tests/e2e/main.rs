@@ -29,6 +29,7 @@ mod throttling;
 mod tls;
 mod tls_connections;
 mod upgrade;
+mod upstream_faults;
 mod upstream_http2;
 mod upstream_tls;
 mod waiting;

@@ -10,10 +10,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tollgate_model::ConfigSet;
+use tollgate_model::units::TimeSpan;
 
 use crate::node::{
     CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
-    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, TargetOut,
+    TargetState, UpstreamStatus,
 };
 use crate::{NodeView, Timestamp};
 
@@ -83,6 +85,18 @@ impl FakeNode {
                 expires_at: Some(moment(600)),
                 problem: None,
             }],
+            upstreams: vec![UpstreamStatus {
+                name: "pair".to_owned(),
+                serving: 1,
+                ejected: 1,
+                unhealthy: 0,
+                targets_out: vec![TargetOut {
+                    target: "10.0.0.1:80".to_owned(),
+                    state: TargetState::Ejected,
+                    reason: "reset".to_owned(),
+                    tried_in: Some(TimeSpan(Duration::from_secs(9))),
+                }],
+            }],
             modules: ModuleCounts::of(&modules),
         };
         let plugins = set.plugins.keys().map(|name| ready(name.as_str())).collect();
@@ -127,6 +141,7 @@ fn metrics() -> NodeMetrics {
         connections_accepted: 12,
         upstream_connections: 2,
         upstream_retries: vec![("sent", 4), ("over_budget", 1)],
+        upstream_ejections: 3,
         upstream_errors: vec![("connect_failed", 1)],
         plugin_faults: vec![("trap", 0)],
         errors: vec![("no_route", 1)],

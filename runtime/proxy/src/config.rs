@@ -32,6 +32,8 @@ pub struct ProxyConfig {
     pub upstream_idle_connections: usize,
     /// How long they are kept.
     pub upstream_idle: Duration,
+    /// How long the addresses of a target's name are good for.
+    pub name_ttl: Duration,
     /// How long a worker waits for its connections once it drains.
     pub drain: Duration,
     /// Client connections of all workers together, upgraded ones included; more wait to be accepted.
@@ -64,6 +66,7 @@ impl Default for ProxyConfig {
             idle: Duration::from_secs(75),
             upstream_idle_connections: 256,
             upstream_idle: Duration::from_secs(60),
+            name_ttl: Duration::from_secs(10),
             drain: Duration::from_secs(30),
             head: Duration::from_secs(15),
             connections: None,

@@ -125,7 +125,7 @@ where
 
 /// Latency over packet count: heads and small bodies go out at once. And peers that vanished without
 /// a word are found, tunnels' among them.
-pub(crate) fn tune(stream: &TcpStream) {
+fn tune(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
 }

@@ -41,6 +41,8 @@ pub struct WorkerMetrics {
     pub(crate) retries: Counter,
     /// Not sent because the service's budget was used up.
     pub(crate) retries_refused: Counter,
+    /// Targets ejected, each time.
+    pub(crate) ejections: Counter,
     pub(crate) log_records_dropped: Counter,
     /// Connections that were closed: their address had as many as it may.
     pub(crate) refused_by_address: Counter,
@@ -73,6 +75,7 @@ pub struct Totals {
     pub upstream_connections: u64,
     pub retries: u64,
     pub retries_refused: u64,
+    pub ejections: u64,
     pub log_records_dropped: u64,
 }
 
@@ -183,6 +186,7 @@ impl WorkerMetrics {
             upstream_connections: sum(|worker| &worker.upstream_connections),
             retries: sum(|worker| &worker.retries),
             retries_refused: sum(|worker| &worker.retries_refused),
+            ejections: sum(|worker| &worker.ejections),
             log_records_dropped: sum(|worker| &worker.log_records_dropped),
             ..Totals::default()
         };

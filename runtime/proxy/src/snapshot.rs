@@ -8,12 +8,12 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use http::uri::PathAndQuery;
 use tollgate_keys::Pepper;
-use tollgate_model::entity::{Destination, Retries, Route, Scheme, Service, Timeouts};
+use tollgate_model::entity::{Destination, Retries, Route, Scheme, Service, Timeouts, Upstream};
 use tollgate_model::{Chain, ChainLink, ConfigSet, Level, Name, Router};
 use tollgate_plugin_host::{CompiledChain, Degraded, PluginUse, Prepared};
 
 use crate::directory::ConsumerDirectory;
-use crate::upstream::{Address, Balancer, Endpoints, Round, TlsClient, TlsClients};
+use crate::upstream::{Address, Balancer, Endpoint, Endpoints, Names, Round, TlsClient, TlsClients, UpstreamHealth};
 
 /// Everything that requests are served by.
 pub struct Snapshot {
@@ -29,7 +29,11 @@ pub struct Snapshot {
     unrouted: Option<Arc<CompiledChain>>,
     endpoints: Endpoints,
     services: BTreeMap<Name, Arc<ServiceEntry>>,
+    healths: Healths,
 }
+
+/// How upstreams are, of those where something is to be judged.
+type Healths = BTreeMap<Name, Arc<UpstreamHealth>>;
 
 /// A route and all that a request on it needs.
 pub struct RouteEntry {
@@ -54,22 +58,26 @@ pub(crate) struct ServiceEntry {
 pub struct Builder {
     pepper: Arc<Pepper>,
     tls: TlsClients,
+    names: Names,
     last: Option<Arc<Snapshot>>,
     count: u64,
 }
 
 impl Builder {
     /// `pepper` keys the hashes that credentials are found by; relative paths of the configuration
-    /// start at `folder`.
-    pub fn new(pepper: Pepper, folder: impl Into<PathBuf>) -> Builder {
-        Builder { pepper: Arc::new(pepper), tls: TlsClients::new(folder.into()), last: None, count: 0 }
+    /// start at `folder`; `name_ttl` is how long the address of a name is good for.
+    pub fn new(pepper: Pepper, folder: impl Into<PathBuf>, name_ttl: Duration) -> Builder {
+        let (tls, names) = (TlsClients::new(folder.into()), Names::new(name_ttl));
+        Builder { pepper: Arc::new(pepper), tls, names, last: None, count: 0 }
     }
 
     pub fn build(&mut self, set: &Arc<ConfigSet>, prepared: &Prepared) -> Arc<Snapshot> {
         let last = self.last.as_deref();
         let mut endpoints = last.map(|last| last.endpoints.clone()).unwrap_or_default();
         let mut tls = self.tls.round();
-        let services = services(set, last, &mut endpoints, &mut tls);
+        let healths = healths(set, last);
+        let mut reach = Reach { names: &self.names, endpoints: &mut endpoints, tls: &mut tls };
+        let services = services(set, &healths, last, &mut reach);
         tls.finish();
         let mut chains = ChainCache::default();
         let entries: Vec<(Arc<Route>, Arc<RouteEntry>)> = set
@@ -94,6 +102,7 @@ impl Builder {
             unrouted: CompiledChain::compile(&intact_global_chain(set, prepared), prepared).ok(),
             endpoints,
             services,
+            healths,
         });
         self.last = Some(Arc::clone(&snapshot));
         snapshot
@@ -125,6 +134,24 @@ impl Snapshot {
         let mut all: Vec<_> = routes.chain(services).chain(consumers).collect();
         all.sort();
         all
+    }
+
+    /// How its upstreams are, as it changes.
+    pub fn healths(&self) -> Vec<Arc<UpstreamHealth>> {
+        self.healths.values().cloned().collect()
+    }
+
+    /// Upstreams with a health check, and their targets as the first service that sends them requests
+    /// reaches them.
+    pub(crate) fn checked(&self) -> Vec<(Arc<UpstreamHealth>, Vec<Arc<Endpoint>>)> {
+        let mut checked: Vec<(Arc<UpstreamHealth>, _)> = Vec::new();
+        for balancer in self.services.values().filter_map(|service| service.balancer.as_ref().ok()) {
+            let Some(health) = balancer.health().filter(|health| health.check.is_some()) else { continue };
+            if !checked.iter().any(|(known, _)| Arc::ptr_eq(known, health)) {
+                checked.push((Arc::clone(health), balancer.endpoints().cloned().collect()));
+            }
+        }
+        checked
     }
 
     /// Uses that want the record of a request on this route, or of one that found no route, or a
@@ -159,15 +186,30 @@ fn intact_global_chain(set: &ConfigSet, prepared: &Prepared) -> Chain {
     Chain { links: links.collect() }
 }
 
+/// What endpoints are made of.
+struct Reach<'a, 'b> {
+    names: &'a Names,
+    endpoints: &'a mut Endpoints,
+    tls: &'a mut Round<'b>,
+}
+
+fn healths(set: &ConfigSet, last: Option<&Snapshot>) -> Healths {
+    let health = |upstream: &Arc<Upstream>| {
+        let before = last.and_then(|last| last.healths.get(&upstream.name));
+        Some((upstream.name.clone(), UpstreamHealth::of(upstream, before)?))
+    };
+    set.upstreams.values().filter_map(health).collect()
+}
+
 fn services(
     set: &ConfigSet,
+    healths: &Healths,
     last: Option<&Snapshot>,
-    endpoints: &mut Endpoints,
-    tls: &mut Round<'_>,
+    reach: &mut Reach<'_, '_>,
 ) -> BTreeMap<Name, Arc<ServiceEntry>> {
     let mut entries = BTreeMap::new();
     for service in set.services.values() {
-        let tls = (service.destination.scheme() == Scheme::Https).then(|| tls.client(set, service)).transpose();
+        let tls = (service.destination.scheme() == Scheme::Https).then(|| reach.tls.client(set, service)).transpose();
         let kept = last.and_then(|last| {
             let old = last.services.get(&service.name)?;
             let same_upstream = match &service.destination {
@@ -183,7 +225,7 @@ fn services(
             let same = same_upstream && same_tls && (Arc::ptr_eq(&old.entity, service) || old.entity == *service);
             same.then(|| Arc::clone(old))
         });
-        let entry = kept.unwrap_or_else(|| Arc::new(service_entry(set, service, endpoints, tls)));
+        let entry = kept.unwrap_or_else(|| Arc::new(service_entry(set, healths, service, reach, tls)));
         entries.insert(service.name.clone(), entry);
     }
     entries
@@ -195,19 +237,25 @@ fn number(tls: &Option<Arc<TlsClient>>) -> Option<u64> {
 
 fn service_entry(
     set: &ConfigSet,
+    healths: &Healths,
     service: &Arc<Service>,
-    endpoints: &mut Endpoints,
+    reach: &mut Reach<'_, '_>,
     tls: Result<Option<Arc<TlsClient>>, String>,
 ) -> ServiceEntry {
     let number = tls.as_ref().ok().and_then(number);
     let balancer = tls.and_then(|tls| {
         let (scheme, protocol) = (service.destination.scheme(), service.protocol);
-        let mut endpoint =
-            |host: &str, port| endpoints.at(Address { scheme, host: host.to_owned(), port, protocol }, tls.as_deref());
+        let mut endpoint = |host: &str, port| {
+            let address = Address { scheme, host: host.to_owned(), port, protocol };
+            reach.endpoints.at(reach.names, address, tls.as_deref())
+        };
         match &service.destination {
             Destination::Host { host, port, .. } => endpoint(host, *port).map(Balancer::single),
             Destination::Upstream { upstream, .. } => match set.upstreams.get(upstream) {
-                Some(upstream) => Balancer::of(upstream, |target| endpoint(&target.host, target.port)),
+                Some(upstream) => {
+                    let health = healths.get(&upstream.name).cloned();
+                    Balancer::of(upstream, health, |target| endpoint(&target.host, target.port))
+                },
                 // References of a set resolve; an empty balancer answers 503.
                 None => Ok(Balancer::empty()),
             },

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -245,6 +245,11 @@ impl Shared {
 
     fn keep_house(&self) {
         let snapshot = self.snapshot();
+        let now = Instant::now();
+        for endpoint in snapshot.endpoints().iter().filter(|endpoint| endpoint.load() > 0 || self.pool.keeps(endpoint)) {
+            // Connections that are kept would lead to its old address for ever.
+            endpoint.refresh_name(now);
+        }
         self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
         self.retry_budgets.sweep();
         if self.admission.is_short_of_descriptors() {

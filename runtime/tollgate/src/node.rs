@@ -144,7 +144,7 @@ fn reconciler(
     let store = FileStore::open(&config.store);
     let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
     let folder = config.store.parent().unwrap_or(Path::new("."));
-    let builder = Builder::new(Pepper::random(), folder);
+    let builder = Builder::new(Pepper::random(), folder, config.proxy.name_ttl);
     Ok((Reconciler::new(store, Arc::clone(host), builder, Arc::clone(state), certificates), watch))
 }
 

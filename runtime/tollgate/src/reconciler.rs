@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tollgate_model::{ConfigSet, Name};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
-use tollgate_proxy::{Builder, Certificates, Snapshot, WorkerHandle};
+use tollgate_proxy::{Builder, Certificates, HealthChecks, Snapshot, WorkerHandle};
 use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 
 use crate::certificates::CertificateFiles;
@@ -21,6 +21,7 @@ pub struct Reconciler {
     builder: Builder,
     state: Arc<NodeState>,
     certificates: CertificateFiles,
+    checks: HealthChecks,
     applied: Applied,
     /// The file that was last read to its end.
     taken: Option<Look>,
@@ -53,7 +54,8 @@ impl Reconciler {
     ) -> Reconciler {
         let folder = store.path().parent().unwrap_or(std::path::Path::new("."));
         let certificates = CertificateFiles::new(folder, certificates);
-        Reconciler { store, host, builder, state, certificates, applied: Applied::default(), taken: None }
+        let (checks, applied) = (HealthChecks::default(), Applied::default());
+        Reconciler { store, host, builder, state, certificates, checks, applied, taken: None }
     }
 
     /// The first snapshot, or what is wrong with the configuration.
@@ -179,6 +181,8 @@ impl Reconciler {
         };
         // Before the workers are told: a host that is new has its certificate with its routes.
         self.refresh_certificates();
+        self.checks.follow(&snapshot);
+        let healths = snapshot.healths();
         self.state.change(|serving| {
             serving.set = set;
             serving.prepared = prepared;
@@ -186,6 +190,7 @@ impl Reconciler {
             serving.loaded_at = Some(SystemTime::now());
             serving.generation += 1;
             serving.degraded = degraded;
+            serving.healths = healths;
         });
         snapshot
     }

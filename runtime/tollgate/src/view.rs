@@ -5,14 +5,16 @@ use std::time::SystemTime;
 
 use tollgate_control::node::{
     CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
-    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, TargetOut,
+    TargetState, UpstreamStatus,
 };
 use tollgate_control::{NodeView, Timestamp};
 use tollgate_limits::Local;
 use tollgate_model::ConfigSet;
+use tollgate_model::units::TimeSpan;
 use tollgate_plugin_host as plugin_host;
 use tollgate_plugin_host::Host;
-use tollgate_proxy::{Histogram as Durations, WorkerMetrics};
+use tollgate_proxy::{Histogram as Durations, UpstreamReport, WorkerMetrics};
 
 use crate::certificates::{CertificateReport, SOON};
 use crate::config::NodeConfig;
@@ -62,6 +64,7 @@ impl NodeView for View {
             counts: EntityCounts::of(&serving.set),
             degraded_places: degraded_places(serving.degraded, &serving.certificates),
             certificates: serving.certificates.into_iter().map(certificate).collect(),
+            upstreams: serving.healths.iter().map(|health| upstream(health.report())).collect(),
             modules: ModuleCounts::of(&self.modules()),
         }
     }
@@ -103,6 +106,7 @@ impl NodeView for View {
             connections_handed_over: totals.connections_handed_over,
             upstream_connections: totals.upstream_connections,
             upstream_retries: vec![("sent", totals.retries), ("over_budget", totals.retries_refused)],
+            upstream_ejections: totals.ejections,
             upstream_errors: totals.errors.iter().filter(|(kind, _)| upstream.contains(kind)).copied().collect(),
             plugin_faults: totals.plugin_faults,
             errors: totals.errors,
@@ -137,6 +141,17 @@ fn certificate(report: CertificateReport) -> CertificateStatus {
         expires_at: report.expires_at.map(Timestamp),
         problem: report.problem,
     }
+}
+
+fn upstream(report: UpstreamReport) -> UpstreamStatus {
+    let UpstreamReport { name, serving, ejected, unhealthy, out } = report;
+    let target = |target: tollgate_proxy::TargetReport| TargetOut {
+        target: target.target,
+        state: if target.unhealthy { TargetState::Unhealthy } else { TargetState::Ejected },
+        reason: target.reason,
+        tried_in: (!target.unhealthy).then_some(TimeSpan(target.left)),
+    };
+    UpstreamStatus { name, serving, ejected, unhealthy, targets_out: out.into_iter().map(target).collect() }
 }
 
 fn module(report: plugin_host::ModuleReport) -> ModuleView {

@@ -26,6 +26,8 @@ pub struct NodeStatus {
     /// as they are.
     pub degraded_places: Vec<DegradedPlace>,
     pub certificates: Vec<CertificateStatus>,
+    /// Those of which targets may be left out.
+    pub upstreams: Vec<UpstreamStatus>,
     pub modules: ModuleCounts,
 }
 
@@ -110,6 +112,37 @@ pub enum CertificateState {
     Expired,
     /// It was never fit to be shown.
     Missing,
+}
+
+/// How the targets of an upstream are, as this node sees them.
+#[derive(Clone, Debug, Serialize)]
+pub struct UpstreamStatus {
+    pub name: String,
+    /// Targets that get requests.
+    pub serving: usize,
+    /// Left out for a while, because requests to them failed.
+    pub ejected: usize,
+    /// Left out, because their health check failed.
+    pub unhealthy: usize,
+    /// Those that are left out.
+    pub targets_out: Vec<TargetOut>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetOut {
+    pub target: String,
+    pub state: TargetState,
+    pub reason: String,
+    /// Until it is tried again; not of an unhealthy one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried_in: Option<TimeSpan>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    Ejected,
+    Unhealthy,
 }
 
 /// Modules by state.

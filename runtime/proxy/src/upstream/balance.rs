@@ -3,16 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::StatusCode;
 use rand::Rng;
-use tollgate_model::entity::{Balance, Target, Upstream};
+use tollgate_model::entity::{Balance, RetryOn, Target, Upstream};
 
-use super::Endpoint;
+use super::{Endpoint, UpstreamHealth};
 
 /// The targets of a service and how one of them is chosen. Shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     targets: Vec<Weighted>,
     choice: Choice,
+    /// `None`: nobody is ever left out.
+    health: Option<Arc<UpstreamHealth>>,
+}
+
+/// A target, and which of the balancer's it is.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) endpoint: Arc<Endpoint>,
+    place: usize,
 }
 
 #[derive(Debug)]
@@ -32,18 +42,19 @@ enum Choice {
 
 impl Balancer {
     pub(crate) fn empty() -> Balancer {
-        Balancer { targets: Vec::new(), choice: Choice::LeastRequests { total_weight: 0 } }
+        Balancer { targets: Vec::new(), choice: Choice::LeastRequests { total_weight: 0 }, health: None }
     }
 
     pub(crate) fn single(endpoint: Arc<Endpoint>) -> Balancer {
         let targets = vec![Weighted { endpoint, weight: 1 }];
-        Balancer { targets, choice: Choice::RoundRobin { order: vec![0], next: AtomicUsize::new(0) } }
+        Balancer { targets, choice: Choice::RoundRobin { order: vec![0], next: AtomicUsize::new(0) }, health: None }
     }
 
     /// # Errors
     /// The first target's that has no endpoint.
     pub(crate) fn of(
         upstream: &Upstream,
+        health: Option<Arc<UpstreamHealth>>,
         mut endpoint: impl FnMut(&Target) -> Result<Arc<Endpoint>, String>,
     ) -> Result<Balancer, String> {
         let in_rotation = upstream.targets.iter().filter(|target| target.weight > 0);
@@ -54,29 +65,58 @@ impl Balancer {
             Balance::RoundRobin => Choice::RoundRobin { order: spread(&weights), next: AtomicUsize::new(0) },
             Balance::LeastRequests => Choice::LeastRequests { total_weight: weights.iter().sum() },
         };
-        Ok(Balancer { targets, choice })
+        Ok(Balancer { targets, choice, health })
     }
 
-    /// A target that was not tried yet for this request; `None` when there is none.
-    pub(crate) fn choose(&self, tried: &[Arc<Endpoint>]) -> Option<Arc<Endpoint>> {
-        let fresh = |index: usize| {
-            let endpoint = &self.targets.get(index)?.endpoint;
-            (!tried.iter().any(|seen| Arc::ptr_eq(seen, endpoint))).then(|| Arc::clone(endpoint))
+    /// A target that was not tried yet for this request; `None` when there is none. One that is ejected is
+    /// the last resort, one that fails its health check is none.
+    pub(crate) fn choose(&self, tried: &[Arc<Endpoint>]) -> Option<Chosen> {
+        let is_fresh = |place: usize| {
+            let endpoint = &self.targets[place].endpoint;
+            !tried.iter().any(|seen| Arc::ptr_eq(seen, endpoint))
         };
-        let chosen = match &self.choice {
-            Choice::RoundRobin { order, next } if !order.is_empty() => {
+        let enters = |place: &usize| {
+            is_fresh(*place) && self.health.as_ref().is_none_or(|health| health.enters(*place))
+        };
+        let place = match &self.choice {
+            // Who is left out gives up a turn: the others share it.
+            Choice::RoundRobin { order, next } if !order.is_empty() => (0..2 * self.targets.len()).find_map(|_| {
                 let turn = next.fetch_add(1, Ordering::Relaxed);
-                fresh(order[turn % order.len()].into())
-            }
+                Some(usize::from(order[turn % order.len()])).filter(enters)
+            }),
             Choice::LeastRequests { total_weight } if *total_weight > 0 => {
                 let (a, b) = (self.at_random(*total_weight), self.at_random(*total_weight));
-                let lighter = if self.relative_load(a) <= self.relative_load(b) { a } else { b };
-                fresh(lighter)
+                let a_first = self.relative_load(a) <= self.relative_load(b);
+                let (lighter, other) = if a_first { (a, b) } else { (b, a) };
+                [lighter, other].into_iter().find(enters)
             }
             _ => None,
         };
+        let rest = || {
+            let from = rand::rng().random_range(0..self.targets.len().max(1));
+            (from..self.targets.len()).chain(0..from)
+        };
+        let is_unhealthy =
+            |place: usize| self.health.as_ref().is_some_and(|health| health.is_unhealthy(place));
         // A retry takes whatever is left.
-        chosen.or_else(|| (0..self.targets.len()).find_map(fresh))
+        let place = place
+            .or_else(|| rest().find(enters))
+            .or_else(|| rest().find(|place| is_fresh(*place) && !is_unhealthy(*place)))?;
+        Some(Chosen { endpoint: Arc::clone(&self.targets[place].endpoint), place })
+    }
+
+    /// A target answered. True if it is ejected for that.
+    pub(crate) fn answered(&self, chosen: &Chosen, status: StatusCode) -> bool {
+        self.health.as_ref().is_some_and(|health| health.answered(chosen.place, status))
+    }
+
+    /// A target did not answer. True if it is ejected for that.
+    pub(crate) fn failed(&self, chosen: &Chosen, on: RetryOn) -> bool {
+        self.health.as_ref().is_some_and(|health| health.failed(chosen.place, on))
+    }
+
+    pub(crate) fn health(&self) -> Option<&Arc<UpstreamHealth>> {
+        self.health.as_ref()
     }
 
     pub(crate) fn len(&self) -> usize {

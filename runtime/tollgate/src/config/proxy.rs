@@ -60,6 +60,7 @@ impl Decode for ProxyTable {
                 .optional("upstream_idle_connections", defaults.upstream_idle_connections as u64)
                 as usize,
             upstream_idle: fields.optional("upstream_idle_timeout", PositiveTime(defaults.upstream_idle)).0,
+            name_ttl: fields.optional("name_ttl", PositiveTime(defaults.name_ttl)).0,
             drain: defaults.drain,
         };
         if let Err(invalid) = config.validate() {
