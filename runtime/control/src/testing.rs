@@ -70,6 +70,7 @@ impl FakeNode {
             uptime: Duration::from_millis(90_700),
             phase: Phase::Serving,
             workers: 2,
+            worker_faults: Vec::new(),
             configuration: ConfigurationStatus {
                 source: "file:gateway.toml".to_owned(),
                 digest: Some("c0ff33".to_owned()),
@@ -150,6 +151,7 @@ fn metrics() -> NodeMetrics {
         reloads_applied: 4,
         reloads_refused: 1,
         limiter_counters: 6,
+        held_bodies: 7,
     }
 }
 

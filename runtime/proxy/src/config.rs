@@ -22,6 +22,8 @@ pub struct ProxyConfig {
     pub path_rules: PathRules,
     /// Bytes of a request's body; `None` is no limit.
     pub body_size: Option<u64>,
+    /// Bytes of all bodies together that are held back for plugins.
+    pub held_bodies: u64,
     /// How long a client may be silent: until the first byte of a request, from the connection's start
     /// or the end of the response before. How long it may take nothing of a response, and how long a
     /// connection of HTTP/2 may have no stream open.
@@ -63,6 +65,7 @@ impl Default for ProxyConfig {
             target_size: 8 << 10,
             path_rules: PathRules::Strict,
             body_size: None,
+            held_bodies: 256 << 20,
             idle: Duration::from_secs(75),
             upstream_idle_connections: 256,
             upstream_idle: Duration::from_secs(60),

@@ -28,6 +28,7 @@ mod forward;
 mod framing;
 mod grpc;
 mod head;
+mod held;
 mod http2;
 mod intake;
 mod metrics;
@@ -47,7 +48,7 @@ mod worker;
 
 pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
-pub use metrics::{Histogram, Totals, WorkerMetrics};
+pub use metrics::{Histogram, Totals, WorkerFault, WorkerMetrics};
 pub use normal_form::PathRules;
 pub use snapshot::{Builder, RouteEntry, Snapshot};
 pub use tls::{

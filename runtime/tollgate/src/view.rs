@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use tollgate_control::node::{
     CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
     ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, TargetOut,
-    TargetState, UpstreamStatus,
+    TargetState, UpstreamStatus, WorkerFault, WorkerState,
 };
 use tollgate_control::{NodeView, Timestamp};
 use tollgate_limits::Local;
@@ -19,6 +19,7 @@ use tollgate_proxy::{Histogram as Durations, UpstreamReport, WorkerMetrics};
 use crate::certificates::{CertificateReport, SOON};
 use crate::config::NodeConfig;
 use crate::state::{self, NodeState};
+use crate::supervisor;
 
 pub struct View {
     name: String,
@@ -54,6 +55,7 @@ impl NodeView for View {
                 state::Phase::Draining => Phase::Draining,
             },
             workers: self.workers,
+            worker_faults: worker_faults(&self.state),
             configuration: ConfigurationStatus {
                 source: self.source.clone(),
                 digest: serving.digest,
@@ -114,6 +116,7 @@ impl NodeView for View {
             sink_writes_dropped: self.host.dropped_writes(),
             reloads_applied: serving.generation,
             reloads_refused: serving.refused,
+            held_bodies: totals.held_bodies,
             limiter_counters: self.limiter.len() as u64,
         }
     }
@@ -143,13 +146,32 @@ fn certificate(report: CertificateReport) -> CertificateStatus {
     }
 }
 
+/// Workers that end while the node drains are no fault.
+fn worker_faults(state: &NodeState) -> Vec<WorkerFault> {
+    if state.phase() != state::Phase::Serving {
+        return Vec::new();
+    }
+    let fault = |(worker, metrics): (usize, Arc<WorkerMetrics>)| {
+        let (state, silent_for) = match metrics.fault(supervisor::WORKER_PATIENCE)? {
+            tollgate_proxy::WorkerFault::Stuck(time) => (WorkerState::Stuck, Some(whole_seconds(time))),
+            tollgate_proxy::WorkerFault::Ended => (WorkerState::Ended, None),
+        };
+        Some(WorkerFault { worker, state, silent_for })
+    };
+    state.workers().into_iter().enumerate().filter_map(fault).collect()
+}
+
+fn whole_seconds(time: std::time::Duration) -> TimeSpan {
+    TimeSpan(std::time::Duration::from_secs(time.as_secs()))
+}
+
 fn upstream(report: UpstreamReport) -> UpstreamStatus {
     let UpstreamReport { name, serving, ejected, unhealthy, out } = report;
     let target = |target: tollgate_proxy::TargetReport| TargetOut {
         target: target.target,
         state: if target.unhealthy { TargetState::Unhealthy } else { TargetState::Ejected },
         reason: target.reason,
-        tried_in: (!target.unhealthy).then_some(TimeSpan(target.left)),
+        tried_in: (!target.unhealthy).then_some(whole_seconds(target.left)),
     };
     UpstreamStatus { name, serving, ejected, unhealthy, targets_out: out.into_iter().map(target).collect() }
 }

@@ -46,6 +46,8 @@ pub struct NodeMetrics {
     pub reloads_refused: u64,
     /// Gauge: counters that the limiter keeps.
     pub limiter_counters: u64,
+    /// Gauge: bytes of bodies that are held back for plugins.
+    pub held_bodies: u64,
 }
 
 /// How often a duration fell between two bounds.

@@ -20,6 +20,8 @@ pub struct NodeStatus {
     pub phase: Phase,
     /// Threads that serve requests.
     pub workers: usize,
+    /// Those of them that do not move: the node is not ready then.
+    pub worker_faults: Vec<WorkerFault>,
     pub configuration: ConfigurationStatus,
     pub counts: EntityCounts,
     /// Routes, services and consumers that answer 503 on this node, and certificates that can't be used
@@ -112,6 +114,26 @@ pub enum CertificateState {
     Expired,
     /// It was never fit to be shown.
     Missing,
+}
+
+/// A worker thread that serves nobody.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkerFault {
+    /// Its number, from 0.
+    pub worker: usize,
+    pub state: WorkerState,
+    /// Since it moved last; not of one that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_for: Option<TimeSpan>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// Its thread hangs.
+    Stuck,
+    /// Its thread has ended.
+    Ended,
 }
 
 /// How the targets of an upstream are, as this node sees them.

@@ -57,6 +57,7 @@ impl Collector for NodeMetrics {
         page.counter("sink_writes_dropped", "Plugin writes lost to full queues", self.sink_writes_dropped)?;
         let reloads = [("applied", self.reloads_applied), ("refused", self.reloads_refused)];
         page.counters("config_reloads", "New configurations by what became of them", "result", &reloads)?;
+        page.measure("held_bodies", "Bodies held back for plugins", &Unit::Bytes, self.held_bodies)?;
         page.gauge("limiter_counters", "Counters that the limiter keeps", self.limiter_counters)
     }
 }
@@ -69,6 +70,7 @@ impl Collector for NodeStatus {
         page.gauge("config_generation", "Changes put in place since the start", configuration.generation)?;
         let failed = u64::from(configuration.last_error.is_some());
         page.gauge("config_last_error", "1 if the newest configuration was refused", failed)?;
+        page.gauge("workers_faulty", "Worker threads that hang or have ended", self.worker_faults.len() as u64)?;
         page.gauge("routes", "Routes of the configuration", self.counts.routes as u64)?;
         page.gauge(
             "degraded_places",

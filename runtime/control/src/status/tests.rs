@@ -42,6 +42,20 @@ fn probes_follow_the_phase() {
 }
 
 #[test]
+fn a_worker_that_hangs_makes_the_node_unready() {
+    let mut node = node();
+    let silent_for = Some(tollgate_model::units::TimeSpan(std::time::Duration::from_secs(7)));
+    node.status.worker_faults =
+        vec![crate::node::WorkerFault { worker: 1, state: crate::node::WorkerState::Stuck, silent_for }];
+    let running = serve(node);
+    let readiness = running.get("/status/ready");
+    assert_eq!((readiness.status, &readiness.json()["reason"]), (503, &json!("a worker thread does not move")));
+    let faults = running.get("/status").json()["worker_faults"].clone();
+    assert_eq!(faults, json!([{ "worker": 1, "state": "stuck", "silent_for": "7s" }]));
+    assert_eq!(parse(&running.get("/metrics").body)["tollgate_workers_faulty"], 1.0);
+}
+
+#[test]
 fn the_status_tells_what_serves() {
     let status = serve(node()).get("/status").json();
     assert_eq!(status["phase"], "serving");
@@ -113,6 +127,7 @@ fn metrics_are_well_formed_and_complete() {
         ("tollgate_modules{state=\"stale\"}", 1.0),
         ("tollgate_module_generations_alive", 4.0),
         ("tollgate_limiter_counters", 6.0),
+        ("tollgate_held_bodies_bytes", 7.0),
         ("tollgate_routes", 1.0),
         ("tollgate_degraded_places", 1.0),
         ("tollgate_build_info{version=\"0.1.0\"}", 1.0),

@@ -49,6 +49,7 @@ impl Decode for ProxyTable {
             target_size: fields.optional("target_size", size(defaults.target_size)).0 as usize,
             path_rules: fields.optional("paths", Rules(defaults.path_rules)).0,
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
+            held_bodies: fields.optional("held_bodies", ByteSize(defaults.held_bodies)).0,
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
             head: fields.optional("head_timeout", PositiveTime(defaults.head)).0,
             connections: fields.maybe::<u64>("connections").map(|most| most as usize),
