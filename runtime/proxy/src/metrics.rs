@@ -155,6 +155,9 @@ impl Default for Pulse {
 impl Drop for Living {
     fn drop(&mut self) {
         self.0.pulse.ended.store(true, Ordering::Relaxed);
+        if std::thread::panicking() {
+            tracing::error!("a worker panicked: its connections are lost, this node is not ready any more");
+        }
     }
 }
 

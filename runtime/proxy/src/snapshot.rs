@@ -13,7 +13,7 @@ use tollgate_model::{Chain, ChainLink, ConfigSet, Level, Name, Router};
 use tollgate_plugin_host::{CompiledChain, Degraded, PluginUse, Prepared};
 
 use crate::directory::ConsumerDirectory;
-use crate::upstream::{Address, Balancer, Endpoint, Endpoints, Names, Round, TlsClient, TlsClients, UpstreamHealth};
+use crate::upstream::{Address, Balancer, Endpoint, Endpoints, Names, Round, TlsClients, TlsSide, UpstreamHealth};
 
 /// Everything that requests are served by.
 pub struct Snapshot {
@@ -30,6 +30,8 @@ pub struct Snapshot {
     endpoints: Endpoints,
     services: BTreeMap<Name, Arc<ServiceEntry>>,
     healths: Healths,
+    /// Services that serve by older TLS files than there are, and why.
+    stale_tls: Vec<(String, String)>,
 }
 
 /// How upstreams are, of those where something is to be judged.
@@ -71,12 +73,24 @@ impl Builder {
         Builder { pepper: Arc::new(pepper), tls, names, last: None, count: 0 }
     }
 
+    /// The files of upstream TLS that the last snapshot was built by, or would have been.
+    pub fn tls_files(&self) -> Vec<PathBuf> {
+        self.tls.files().collect()
+    }
+
+    /// Whether one of them has changed since: another snapshot of the same set would differ.
+    pub fn tls_files_changed(&self) -> bool {
+        self.tls.have_changed()
+    }
+
     pub fn build(&mut self, set: &Arc<ConfigSet>, prepared: &Prepared) -> Arc<Snapshot> {
         let last = self.last.as_deref();
         let mut endpoints = last.map(|last| last.endpoints.clone()).unwrap_or_default();
         let mut tls = self.tls.round();
         let healths = healths(set, last);
-        let mut reach = Reach { names: &self.names, endpoints: &mut endpoints, tls: &mut tls };
+        let mut stale_tls = Vec::new();
+        let mut reach =
+            Reach { names: &self.names, endpoints: &mut endpoints, tls: &mut tls, stale: &mut stale_tls };
         let services = services(set, &healths, last, &mut reach);
         tls.finish();
         let mut chains = ChainCache::default();
@@ -103,6 +117,7 @@ impl Builder {
             endpoints,
             services,
             healths,
+            stale_tls,
         });
         self.last = Some(Arc::clone(&snapshot));
         snapshot
@@ -134,6 +149,11 @@ impl Snapshot {
         let mut all: Vec<_> = routes.chain(services).chain(consumers).collect();
         all.sort();
         all
+    }
+
+    /// Services whose TLS files can't be used as they are, and why: the last good ones serve.
+    pub fn stale_tls(&self) -> &[(String, String)] {
+        &self.stale_tls
     }
 
     /// How its upstreams are, as it changes.
@@ -191,6 +211,7 @@ struct Reach<'a, 'b> {
     names: &'a Names,
     endpoints: &'a mut Endpoints,
     tls: &'a mut Round<'b>,
+    stale: &'a mut Vec<(String, String)>,
 }
 
 fn healths(set: &ConfigSet, last: Option<&Snapshot>) -> Healths {
@@ -210,6 +231,9 @@ fn services(
     let mut entries = BTreeMap::new();
     for service in set.services.values() {
         let tls = (service.destination.scheme() == Scheme::Https).then(|| reach.tls.client(set, service)).transpose();
+        if let Ok(Some(TlsSide { problem: Some(problem), .. })) = &tls {
+            reach.stale.push((format!("service {}", service.name), problem.clone()));
+        }
         let kept = last.and_then(|last| {
             let old = last.services.get(&service.name)?;
             let same_upstream = match &service.destination {
@@ -231,8 +255,8 @@ fn services(
     entries
 }
 
-fn number(tls: &Option<Arc<TlsClient>>) -> Option<u64> {
-    tls.as_ref().map(|tls| tls.number)
+fn number(tls: &Option<TlsSide>) -> Option<u64> {
+    tls.as_ref().map(|tls| tls.client.number)
 }
 
 fn service_entry(
@@ -240,14 +264,14 @@ fn service_entry(
     healths: &Healths,
     service: &Arc<Service>,
     reach: &mut Reach<'_, '_>,
-    tls: Result<Option<Arc<TlsClient>>, String>,
+    tls: Result<Option<TlsSide>, String>,
 ) -> ServiceEntry {
     let number = tls.as_ref().ok().and_then(number);
     let balancer = tls.and_then(|tls| {
         let (scheme, protocol) = (service.destination.scheme(), service.protocol);
         let mut endpoint = |host: &str, port| {
             let address = Address { scheme, host: host.to_owned(), port, protocol };
-            reach.endpoints.at(reach.names, address, tls.as_deref())
+            reach.endpoints.at(reach.names, address, tls.as_ref().map(|tls| &*tls.client))
         };
         match &service.destination {
             Destination::Host { host, port, .. } => endpoint(host, *port).map(Balancer::single),

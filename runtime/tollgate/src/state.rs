@@ -32,6 +32,8 @@ pub struct Serving {
     /// Places that can't be served, and why.
     pub degraded: Vec<(String, String)>,
     pub certificates: Vec<CertificateReport>,
+    /// Why the file of the authorities of client certificates can't be used as it is.
+    pub client_ca_problem: Option<String>,
     /// How upstreams are, as it changes.
     pub healths: Vec<Arc<UpstreamHealth>>,
     pub last_error: Option<(String, SystemTime)>,

@@ -64,7 +64,7 @@ impl NodeView for View {
                 last_error: serving.last_error.map(failure),
             },
             counts: EntityCounts::of(&serving.set),
-            degraded_places: degraded_places(serving.degraded, &serving.certificates),
+            degraded_places: degraded_places(serving.degraded, &serving.certificates, serving.client_ca_problem),
             certificates: serving.certificates.into_iter().map(certificate).collect(),
             upstreams: serving.healths.iter().map(|health| upstream(health.report())).collect(),
             modules: ModuleCounts::of(&self.modules()),
@@ -122,12 +122,17 @@ impl NodeView for View {
     }
 }
 
-fn degraded_places(places: Vec<(String, String)>, certificates: &[CertificateReport]) -> Vec<DegradedPlace> {
+fn degraded_places(
+    places: Vec<(String, String)>,
+    certificates: &[CertificateReport],
+    client_ca: Option<String>,
+) -> Vec<DegradedPlace> {
+    let client_ca = client_ca.map(|reason| ("proxy.tls.client_ca_file".to_owned(), reason));
     let unusable = certificates.iter().filter_map(|certificate| {
         let reason = certificate.problem.clone()?;
         Some((format!("certificate {}", certificate.name), reason))
     });
-    places.into_iter().chain(unusable).map(|(place, reason)| DegradedPlace { place, reason }).collect()
+    places.into_iter().chain(unusable).chain(client_ca).map(|(place, reason)| DegradedPlace { place, reason }).collect()
 }
 
 fn certificate(report: CertificateReport) -> CertificateStatus {

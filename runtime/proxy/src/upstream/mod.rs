@@ -21,4 +21,4 @@ pub use health::{TargetReport, UpstreamHealth, UpstreamReport};
 pub(crate) use endpoint::{Address, Endpoint, Endpoints, InFlight};
 pub(crate) use names::Names;
 pub(crate) use pool::{ConnectionPool, PooledConnection};
-pub(crate) use tls::{Round, TlsClient, TlsClients};
+pub(crate) use tls::{Round, TlsClient, TlsClients, TlsSide};
