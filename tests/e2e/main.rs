@@ -12,6 +12,7 @@ mod errors;
 mod grpc;
 mod harness;
 mod headers;
+mod held_bodies;
 mod hostile;
 mod http2;
 mod http2_hostile;

@@ -1,5 +1,7 @@
 //! Targets that die, hang or move: what their clients see of it.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -66,7 +68,8 @@ async fn never_all_targets_are_ejected() {
     let (one, other) = (Target::start("one").await, Target::start("other").await);
     one.answer(BREAK);
     other.answer(BREAK);
-    let gateway = paired(&one, &other, "ejection = { failures = 1, time = \"1h\", longest = \"1h\", most = 100 }").await;
+    let gateway =
+        paired(&one, &other, "ejection = { failures = 1, time = \"1h\", longest = \"1h\", most = 100 }").await;
     for _ in 0..10 {
         assert_eq!(gateway.get("/pair").await.status, 502);
     }
@@ -120,6 +123,50 @@ async fn checks_find_what_is_ill_before_requests_do() {
     assert!(one.asked.load(Ordering::SeqCst) > 0, "for the path of the check");
 }
 
+/// Names are the system's: here a hosts file, which changes while the gateway runs.
+#[tokio::test]
+async fn a_name_that_moves_takes_its_requests_along() {
+    let one = Target::at("127.0.0.1:0", "one", true).await;
+    let other = Target::at(&format!("127.0.0.2:{}", one.address.port()), "other", true).await;
+    let hosts = tempfile::NamedTempFile::new().expect("a temporary file");
+    let names = |lines: &str| std::fs::write(hosts.path(), lines).expect("the file is ours");
+    names("127.0.0.1 moving.test\n::1 both.test\n127.0.0.1 both.test\n");
+    let url = |name: &str| format!("http://{name}:{}", one.address.port());
+    let config = service("moving", &url("moving.test"), "")
+        + &service("both", &url("both.test"), "")
+        + &service("nowhere", &url("nowhere.test"), "");
+    let setup = Setup::new(config).workers(1).proxy("name_ttl = \"100ms\"");
+    let gateway = setup.start_by(|command| with_hosts(command, hosts.path())).await;
+    assert_eq!(gateway.get("/moving").await.header("x-name"), "one");
+    assert_eq!(gateway.get("/both").await.status, 200, "another address is tried");
+    assert_eq!(gateway.get("/nowhere").await.status, 502);
+    gateway.says("the name can't be resolved").await;
+
+    names("127.0.0.2 moving.test\n");
+    let moved = |reply: &Reply| reply.header("x-name") == "other";
+    gateway.answers("/moving", "kept connections do not hold it back", moved).await;
+    names("");
+    gateway.says("name can't be resolved host=\"moving.test\"").await;
+    assert_eq!(gateway.get("/moving").await.header("x-name"), "other", "what was known is used");
+    names("127.0.0.1 moving.test\n127.0.0.1 nowhere.test\n");
+    gateway.answers("/moving", "it comes back", |reply| reply.header("x-name") == "one").await;
+    gateway.answers("/nowhere", "it is somewhere now", |reply| reply.status == 200).await;
+}
+
+/// Runs the command where this file is `/etc/hosts`.
+fn with_hosts(command: Command, hosts: &Path) -> Command {
+    let mut wrapped = Command::new("unshare");
+    wrapped.args(["--map-root-user", "--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""]);
+    wrapped.arg(hosts).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
+
 async fn paired(one: &Target, other: &Target, lines: &str) -> Gateway {
     let targets = format!("{{ address = \"{}\" }}, {{ address = \"{}\" }}", one.address, other.address);
     upstream(&targets, lines).await
@@ -131,7 +178,7 @@ async fn upstream(targets: &str, lines: &str) -> Gateway {
     Setup::new(config).workers(1).start().await
 }
 
-/// Answers with a status that can be changed, one request a connection.
+/// Answers with a status that can be changed.
 struct Target {
     address: std::net::SocketAddr,
     status: Arc<AtomicU16>,
@@ -140,8 +187,13 @@ struct Target {
 }
 
 impl Target {
+    /// One request a connection.
     async fn start(name: &'static str) -> Target {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        Target::at("127.0.0.1:0", name, false).await
+    }
+
+    async fn at(address: &str, name: &'static str, keeps: bool) -> Target {
+        let listener = TcpListener::bind(address).await.expect("an address that is free");
         let address = listener.local_addr().expect("an address");
         let (status, asked) = (Arc::new(AtomicU16::new(200)), Arc::<AtomicUsize>::default());
         let (answers, counts) = (Arc::clone(&status), Arc::clone(&asked));
@@ -150,13 +202,22 @@ impl Target {
                 let (answers, counts) = (Arc::clone(&answers), Arc::clone(&counts));
                 tokio::spawn(async move {
                     let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
-                    counts.fetch_add(usize::from(head.starts_with(b"GET /health?deep ")), Ordering::SeqCst);
-                    let status = answers.load(Ordering::SeqCst);
-                    if status != BREAK {
-                        let head = format!("HTTP/1.1 {status} As told\r\nx-name: {name}\r\n");
-                        let rest = if status == 204 { "\r\n" } else { "content-length: 0\r\n\r\n" };
-                        let _ = stream.write_all(format!("{head}connection: close\r\n{rest}").as_bytes()).await;
+                    while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+                        if !head.ends_with(b"\r\n\r\n") {
+                            continue;
+                        }
+                        counts.fetch_add(usize::from(head.starts_with(b"GET /health?deep ")), Ordering::SeqCst);
+                        head.clear();
+                        let status = answers.load(Ordering::SeqCst);
+                        if status == BREAK {
+                            return;
+                        }
+                        let length = if status == 204 { "" } else { "content-length: 0\r\n" };
+                        let close = if keeps { "" } else { "connection: close\r\n" };
+                        let head = format!("HTTP/1.1 {status} As told\r\nx-name: {name}\r\n{length}{close}\r\n");
+                        if stream.write_all(head.as_bytes()).await.is_err() || !keeps {
+                            return;
+                        }
                     }
                 });
             }

@@ -51,7 +51,8 @@ pub(crate) async fn forward(
     let Outbound { body, progress, upgrade, preserve_host } = outbound;
     let mut attempts = Attempts::begin(worker, service);
     let mut body = Sending::new(body, attempts.are_several(), service);
-    let errand = Errand { worker, ends, service, balancer, progress: &progress, upgrade: upgrade.as_ref(), preserve_host };
+    let errand =
+        Errand { worker, ends, service, balancer, progress: &progress, upgrade: upgrade.as_ref(), preserve_host };
     let started = Instant::now();
     let mut last = ErrorKind::NoTarget;
     while let Some(target) = attempts.target(balancer) {
@@ -101,13 +102,7 @@ enum Outcome {
 }
 
 impl Errand<'_> {
-    async fn attempt(
-        &self,
-        target: &Chosen,
-        attempts: &Attempts<'_>,
-        body: &mut Sending,
-        record: &Record,
-    ) -> Outcome {
+    async fn attempt(&self, target: &Chosen, attempts: &Attempts<'_>, body: &mut Sending, record: &Record) -> Outcome {
         let Errand { worker, service, progress, .. } = self;
         let endpoint = &target.endpoint;
         let mut connection = match worker.pool.connect(endpoint, &service.timeouts, self.upgrade.is_some()).await {

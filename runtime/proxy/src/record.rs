@@ -9,7 +9,9 @@ use http::{HeaderMap, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
-use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, Home, PluginUse, RequestHead, Run};
+use tollgate_plugin_host::{
+    CompiledChain, Exchange, FinishedRequest, Home, PluginUse, RequestHead, Run, masked_target,
+};
 
 use crate::body::Progress;
 use crate::buffered;
@@ -210,11 +212,15 @@ impl Record {
             return;
         }
         let Record { worker, .. } = self;
+        let snapshot = worker.snapshot();
         let client = head.client.to_string();
         let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
         let target = match exchange {
-            Some(exchange) => exchange.logged_target(),
-            None => head.uri.path_and_query().map_or("", |target| target.as_str()).into(),
+            Some(exchange) => exchange.logged_target(snapshot.secret_parameters()),
+            None => {
+                let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+                masked_target(target, snapshot.secret_parameters())
+            }
         };
         let finished = FinishedRequest {
             started_at: (SystemTime::now() - duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()

@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub(crate) directory: Arc<ConsumerDirectory>,
     routes: HashMap<Arc<str>, Arc<RouteEntry>, RandomState>,
     uses: Vec<Arc<PluginUse>>,
+    /// Of all uses: a request may have been refused before it came to the one that it was for.
+    secret_parameters: Vec<Box<str>>,
     /// The global chain alone, without its broken plugins: who logs requests that no route took, or one
     /// that can't be served.
     unrouted: Option<Arc<CompiledChain>>,
@@ -89,8 +91,7 @@ impl Builder {
         let mut tls = self.tls.round();
         let healths = healths(set, last);
         let mut stale_tls = Vec::new();
-        let mut reach =
-            Reach { names: &self.names, endpoints: &mut endpoints, tls: &mut tls, stale: &mut stale_tls };
+        let mut reach = Reach { names: &self.names, endpoints: &mut endpoints, tls: &mut tls, stale: &mut stale_tls };
         let services = services(set, &healths, last, &mut reach);
         tls.finish();
         let mut chains = ChainCache::default();
@@ -106,13 +107,19 @@ impl Builder {
         endpoints.retain_used(services.values().filter_map(|service| service.balancer.as_ref().ok()));
         self.count += 1;
         let previous = last.map(|last| (&*last.directory, &*last.set));
+        let uses: Vec<_> = prepared.plugins.values().filter_map(|plugin| plugin.as_ref().ok()).cloned().collect();
+        let mut secret_parameters: Vec<Box<str>> =
+            uses.iter().flat_map(|plugin| plugin.secret_parameters()).cloned().collect();
+        secret_parameters.sort();
+        secret_parameters.dedup();
         let snapshot = Arc::new(Snapshot {
             number: self.count,
             set: Arc::clone(set),
             directory: Arc::new(ConsumerDirectory::build(set, prepared, &self.pepper, previous)),
             routes: entries.iter().map(|(_, entry)| (Arc::clone(&entry.name), Arc::clone(entry))).collect(),
             router: Router::build(entries),
-            uses: prepared.plugins.values().filter_map(|plugin| plugin.as_ref().ok()).cloned().collect(),
+            uses,
+            secret_parameters,
             unrouted: CompiledChain::compile(&intact_global_chain(set, prepared), prepared).ok(),
             endpoints,
             services,
@@ -186,6 +193,11 @@ impl Snapshot {
 
     pub(crate) fn uses(&self) -> impl Iterator<Item = &Arc<PluginUse>> {
         self.uses.iter()
+    }
+
+    /// Query parameters whose values are never written down.
+    pub(crate) fn secret_parameters(&self) -> &[Box<str>] {
+        &self.secret_parameters
     }
 
     pub(crate) fn route(&self, name: &str) -> Option<&Arc<RouteEntry>> {
@@ -279,7 +291,7 @@ fn service_entry(
                 Some(upstream) => {
                     let health = healths.get(&upstream.name).cloned();
                     Balancer::of(upstream, health, |target| endpoint(&target.host, target.port))
-                },
+                }
                 // References of a set resolve; an empty balancer answers 503.
                 None => Ok(Balancer::empty()),
             },

@@ -254,7 +254,8 @@ impl Shared {
     fn keep_house(&self) {
         let snapshot = self.snapshot();
         let now = Instant::now();
-        for endpoint in snapshot.endpoints().iter().filter(|endpoint| endpoint.load() > 0 || self.pool.keeps(endpoint)) {
+        for endpoint in snapshot.endpoints().iter().filter(|endpoint| endpoint.load() > 0 || self.pool.keeps(endpoint))
+        {
             // Connections that are kept would lead to its old address for ever.
             endpoint.refresh_name(now);
         }

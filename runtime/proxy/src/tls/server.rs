@@ -98,9 +98,8 @@ fn server(
         MinVersion::Tls13 => &[&TLS13],
     };
     let provider = Arc::new(default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(versions)
-        .map_err(told)?;
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).map_err(told)?;
     let verifier = |authorities: &[u8], required: bool| -> Result<Arc<dyn ClientCertVerifier>, InvalidTls> {
         let builder = WebPkiClientVerifier::builder_with_provider(trusted(authorities)?, Arc::clone(&provider));
         if required { builder.build() } else { builder.allow_unauthenticated().build() }.map_err(told)

@@ -75,9 +75,8 @@ impl Balancer {
             let endpoint = &self.targets[place].endpoint;
             !tried.iter().any(|seen| Arc::ptr_eq(seen, endpoint))
         };
-        let enters = |place: &usize| {
-            is_fresh(*place) && self.health.as_ref().is_none_or(|health| health.enters(*place))
-        };
+        let enters =
+            |place: &usize| is_fresh(*place) && self.health.as_ref().is_none_or(|health| health.enters(*place));
         let place = match &self.choice {
             // Who is left out gives up a turn: the others share it.
             Choice::RoundRobin { order, next } if !order.is_empty() => (0..2 * self.targets.len()).find_map(|_| {
@@ -96,8 +95,7 @@ impl Balancer {
             let from = rand::rng().random_range(0..self.targets.len().max(1));
             (from..self.targets.len()).chain(0..from)
         };
-        let is_unhealthy =
-            |place: usize| self.health.as_ref().is_some_and(|health| health.is_unhealthy(place));
+        let is_unhealthy = |place: usize| self.health.as_ref().is_some_and(|health| health.is_unhealthy(place));
         // A retry takes whatever is left.
         let place = place
             .or_else(|| rest().find(enters))

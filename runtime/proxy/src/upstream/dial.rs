@@ -74,7 +74,9 @@ async fn opened(
     };
     let secure = settings.connector(http1_only).connect(settings.name(), stream).await.map_err(refused)?;
     match (wanted, speaks_http2(&secure)) {
-        (Protocol::Http2 | Protocol::Auto, true) => Multiplex::open(secure, epoch, timeouts, count).await.map(Opened::Http2),
+        (Protocol::Http2 | Protocol::Auto, true) => {
+            Multiplex::open(secure, epoch, timeouts, count).await.map(Opened::Http2)
+        }
         (Protocol::Http2, false) => Err(failed("the target did not agree to HTTP/2 (ALPN)")),
         _ => http1(secure, epoch, endpoint, count).await,
     }
@@ -116,12 +118,7 @@ async fn first_of(addresses: impl ExactSizeIterator<Item = SocketAddr>) -> io::R
     }
 }
 
-async fn http1<T>(
-    stream: T,
-    epoch: u32,
-    endpoint: &Arc<Endpoint>,
-    count: &OpenCount,
-) -> Result<Opened, ConnectFailure>
+async fn http1<T>(stream: T, epoch: u32, endpoint: &Arc<Endpoint>, count: &OpenCount) -> Result<Opened, ConnectFailure>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -204,6 +201,9 @@ mod tests {
         let socket = SockRef::from(&stream);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(idle));
         assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
-        assert_eq!((socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_retries().unwrap()), (PROBE_AFTER, PROBES));
+        assert_eq!(
+            (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_retries().unwrap()),
+            (PROBE_AFTER, PROBES)
+        );
     }
 }

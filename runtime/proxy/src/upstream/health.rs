@@ -240,8 +240,10 @@ impl UpstreamHealth {
 
 impl TargetHealth {
     fn of(target: &Target, known: Option<&TargetHealth>, checked: bool) -> TargetHealth {
-        let number = |of: fn(&TargetHealth) -> &AtomicU64| AtomicU64::new(known.map_or(0, |known| of(known).load(Relaxed)));
-        let count = |of: fn(&TargetHealth) -> &AtomicU32| AtomicU32::new(known.map_or(0, |known| of(known).load(Relaxed)));
+        let number =
+            |of: fn(&TargetHealth) -> &AtomicU64| AtomicU64::new(known.map_or(0, |known| of(known).load(Relaxed)));
+        let count =
+            |of: fn(&TargetHealth) -> &AtomicU32| AtomicU32::new(known.map_or(0, |known| of(known).load(Relaxed)));
         TargetHealth {
             target: target.clone(),
             failures: count(|known| &known.failures),
@@ -288,7 +290,10 @@ impl fmt::Display for TargetHealth {
 
 impl fmt::Debug for UpstreamHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamHealth").field("name", &self.name).field("targets", &self.targets).finish_non_exhaustive()
+        f.debug_struct("UpstreamHealth")
+            .field("name", &self.name)
+            .field("targets", &self.targets)
+            .finish_non_exhaustive()
     }
 }
 
@@ -370,13 +375,17 @@ mod tests {
 
     #[test]
     fn only_one_request_tries() {
-        let health = judged(2, Duration::from_millis(200));
+        let health = judged(2, HOUR);
         fails_five_times(&health, 0);
-        pass(&health, 0);
+        let time_is_over = || {
+            health.targets[0].until.store(1, Relaxed);
+            pass(&health, 0);
+        };
+        time_is_over();
         assert!(health.enters(0) && !health.enters(0) && !health.enters(0));
-        // Nothing was heard of it.
-        pass(&health, 0);
-        assert!(health.enters(0));
+        // Nothing was heard of it for as long again.
+        time_is_over();
+        assert!(health.enters(0) && !health.enters(0));
     }
 
     #[test]

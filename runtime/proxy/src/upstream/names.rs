@@ -172,7 +172,8 @@ fn in_order(addresses: &[IpAddr], turn: usize) -> Vec<IpAddr> {
         family.rotate_left(turn % places);
     }
     let mut second = second.into_iter();
-    let mut order: Vec<IpAddr> = first.into_iter().flat_map(|address| [Some(address), second.next()]).flatten().collect();
+    let mut order: Vec<IpAddr> =
+        first.into_iter().flat_map(|address| [Some(address), second.next()]).flatten().collect();
     order.extend(second);
     order
 }
@@ -297,7 +298,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_is_noticed_and_a_failure_changes_nothing() {
-        let answers = vec![Ok(addresses(&["10.0.0.1"])), Ok(addresses(&["10.0.0.1", "10.0.0.2"])), Ok(addresses(&["10.0.0.2"]))];
+        let answers =
+            vec![Ok(addresses(&["10.0.0.1"])), Ok(addresses(&["10.0.0.1", "10.0.0.2"])), Ok(addresses(&["10.0.0.2"]))];
         let (script, names) = scripted(Duration::ZERO, answers);
         let name = names.name("a.test");
         assert_eq!(name.addresses().await.unwrap(), addresses(&["10.0.0.1"]));
