@@ -45,7 +45,7 @@ async fn a_key_in_the_query_is_in_no_output() {
 async fn a_key_that_nobody_asked_for_is_in_no_output_either() {
     let origin = Origin::start();
     let config = chained(&origin, &["key-auth"]).replace("[\"/\"]", "[\"/only\"]")
-        + &KEYED
+        + KEYED
         + "config = { query = [\"apikey\"] }\n\
            [[plugins]]\nname = \"access-log\"\nmodule = \"file-log\"\nconfig = { path = \"access.log\" }\n\
            grants = { files = [\"access.log\"] }\n";

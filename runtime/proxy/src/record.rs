@@ -19,6 +19,7 @@ use crate::drain::{Open, OpenCount};
 use crate::ending::Ending;
 use crate::error::ErrorKind;
 use crate::intake::Ends;
+use crate::snapshot::Snapshot;
 use crate::upstream::{ConnectionPool, Endpoint};
 use crate::worker::Shared;
 
@@ -212,14 +213,16 @@ impl Record {
             return;
         }
         let Record { worker, .. } = self;
-        let snapshot = worker.snapshot();
+        // Without a query there is nothing to mask.
+        let snapshot = head.uri.query().map(|_| worker.snapshot());
+        let secret_parameters = snapshot.as_deref().map_or(&[][..], Snapshot::secret_parameters);
         let client = head.client.to_string();
         let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
         let target = match exchange {
-            Some(exchange) => exchange.logged_target(snapshot.secret_parameters()),
+            Some(exchange) => exchange.logged_target(secret_parameters),
             None => {
                 let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-                masked_target(target, snapshot.secret_parameters())
+                masked_target(target, secret_parameters)
             }
         };
         let finished = FinishedRequest {

@@ -175,6 +175,12 @@ const MOST_TURNS: i64 = 256;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tollgate_model::Name;
+    use tollgate_model::entity::{Ejection, Protocol, Scheme};
+
+    use super::super::{Address, Endpoints, Names};
     use super::*;
 
     #[test]
@@ -189,5 +195,37 @@ mod tests {
     fn very_different_weights_keep_the_order_short() {
         let order = spread(&[65_535, 1]);
         assert!(order.len() <= 257 && order.contains(&1));
+    }
+
+    #[test]
+    fn those_that_serve_share_the_turns_of_one_that_is_ejected() {
+        for balance in [Balance::RoundRobin, Balance::LeastRequests] {
+            let target = |port| Target { host: "127.0.0.1".to_owned(), port, weight: 100 };
+            let upstream = Upstream {
+                name: Name::parse("three").unwrap(),
+                balance,
+                targets: [1, 2, 3].map(target).into(),
+                ejection: Ejection::default(),
+                health_check: None,
+                tags: Vec::new(),
+            };
+            let health = UpstreamHealth::of(&upstream, None).unwrap();
+            let (names, mut endpoints) = (Names::new(Duration::from_secs(1)), Endpoints::default());
+            let endpoint = |target: &Target| {
+                let (host, port) = (target.host.clone(), target.port);
+                let address = Address { scheme: Scheme::Http, host, port, protocol: Protocol::Http1 };
+                endpoints.at(&names, address, None)
+            };
+            let balancer = Balancer::of(&upstream, Some(Arc::clone(&health)), endpoint).unwrap();
+            while !health.failed(0, RetryOn::Reset) {}
+            let mut turns = [0; 3];
+            for _ in 0..1000 {
+                turns[balancer.choose(&[]).unwrap().place] += 1;
+            }
+            assert_eq!(turns[0], 0, "{balance:?}");
+            assert!(turns[1].abs_diff(turns[2]) < 200, "{balance:?}: {turns:?}");
+            let others: Vec<_> = balancer.endpoints().skip(1).cloned().collect();
+            assert_eq!(balancer.choose(&others).unwrap().place, 0, "the last resort");
+        }
     }
 }
