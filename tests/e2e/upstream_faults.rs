@@ -127,7 +127,7 @@ async fn checks_find_what_is_ill_before_requests_do() {
 #[tokio::test]
 async fn a_name_that_moves_takes_its_requests_along() {
     let one = Target::at("127.0.0.1:0", "one", true).await;
-    let other = Target::at(&format!("127.0.0.2:{}", one.address.port()), "other", true).await;
+    let _other = Target::at(&format!("127.0.0.2:{}", one.address.port()), "other", true).await;
     let hosts = tempfile::NamedTempFile::new().expect("a temporary file");
     let names = |lines: &str| std::fs::write(hosts.path(), lines).expect("the file is ours");
     names("127.0.0.1 moving.test\n::1 both.test\n127.0.0.1 both.test\n");

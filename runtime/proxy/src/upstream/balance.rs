@@ -218,7 +218,7 @@ mod tests {
             };
             let balancer = Balancer::of(&upstream, Some(Arc::clone(&health)), endpoint).unwrap();
             while !health.failed(0, RetryOn::Reset) {}
-            let mut turns = [0; 3];
+            let mut turns = [0u32; 3];
             for _ in 0..1000 {
                 turns[balancer.choose(&[]).unwrap().place] += 1;
             }
