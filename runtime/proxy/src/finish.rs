@@ -179,13 +179,13 @@ async fn send_upstream(
     // In its seat meanwhile: a body hook of the request may want it, and so does the log if the
     // client goes away.
     record.seat.put(exchange);
-    let held = buffered::hold(&mut body, &worker.pool, most).await;
+    let held = buffered::hold(&mut body, worker, most).await;
     let mut exchange = record.exchange().await;
     match held {
-        Held::Whole(whole) => {
+        Held::Whole(whole, share) => {
             let left;
             (exchange, left) = whole_body_hooks(worker, &wanting, exchange, whole).await;
-            send_whole(worker, exchange, Ok(()), left, record)
+            send_whole(worker, exchange, Ok(()), share.of(left), record)
         }
         Held::TooLarge(front) => {
             let head = leave(worker, &mut exchange, &record);

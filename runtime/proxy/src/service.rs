@@ -202,8 +202,9 @@ impl Call<'_> {
             _ => None,
         });
         if let Some(most) = held.min() {
-            let mut whole = match buffered::collect(incoming, progress, most, idle).await {
-                Ok(whole) => whole,
+            let collected = buffered::collect(incoming, progress, most, idle, &self.worker.held).await;
+            let (mut whole, share) = match collected {
+                Ok(collected) => collected,
                 Err(kind) => return (exchange, Err(Stop::Error(kind))),
             };
             for (run, _) in wanting.iter().filter(|(_, mode)| *mode != BodyMode::Untouched) {
@@ -214,7 +215,7 @@ impl Call<'_> {
                 }
             }
             exchange.request.headers.remove(http::header::CONTENT_LENGTH);
-            return (exchange, Ok(RequestBody::Whole(Some(whole))));
+            return (exchange, Ok(RequestBody::Whole(Some(share.of(whole)))));
         }
         let streaming: Vec<Run> =
             wanting.iter().filter(|(_, mode)| *mode == BodyMode::Streamed).map(|(run, _)| (*run).clone()).collect();

@@ -1,6 +1,7 @@
 //! The gateway's program: one verb a file in `cmd`, the node's own file in `config`, and the place
 //! where everything is put together, `node`.
 
+mod authorities;
 mod certificates;
 mod cli;
 mod cmd;
