@@ -29,10 +29,10 @@ fn main() -> Result<()> {
     let request = format!("GET /x HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\napikey: {key}\r\n\r\n").into_bytes();
     let started = Instant::now() + SETTLING;
     let due = |request: u32| started + Duration::from_secs(1) * request / rate;
+    let (request, due) = (&request, &due);
     let latencies = thread::scope(|scope| {
-        let serve = |(first, stream): (usize, TcpStream)| {
-            let turns = (first..total as usize).step_by(connections as usize).map(|request| due(request as u32));
-            let request = &request;
+        let serve = move |(first, stream): (usize, TcpStream)| {
+            let turns = (first..total as usize).step_by(connections as usize).map(move |turn| due(turn as u32));
             scope.spawn(move || converse(&stream, request, turns))
         };
         let threads: Vec<_> = streams.into_iter().enumerate().map(serve).collect();
