@@ -78,8 +78,8 @@ fn chains(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("chain");
     for (name, plugins) in [
         ("empty", &[][..]),
-        ("key-auth", &[key_auth.clone()]),
-        ("key-auth, rate-limiting", &[key_auth, rate_limit]),
+        ("key-auth", std::slice::from_ref(&key_auth)),
+        ("key-auth, rate-limiting", &[key_auth.clone(), rate_limit]),
         ("key-auth, rate-limiting, fresh instances", &fresh),
     ] {
         let chain = rig.chain(plugins);

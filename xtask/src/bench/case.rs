@@ -48,6 +48,14 @@ pub struct Section {
     pub goals: Vec<Goal>,
 }
 
+impl Section {
+    /// The whole text, with what was held to its goal.
+    pub fn with_head(&self, head: &str) -> String {
+        let goals = self.goals.iter().filter(|goal| goal.is_of_table()).map(|goal| format!("{goal}\n"));
+        format!("{head}{}\n{}", self.text, goals.collect::<String>())
+    }
+}
+
 impl Case {
     /// Those that run when none is named: all that take minutes and compile nothing but the gateway.
     pub fn usual() -> Vec<Case> {

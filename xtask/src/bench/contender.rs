@@ -89,12 +89,17 @@ impl Contender {
         self.listen == Listen::Tls
     }
 
-    /// The command that serves on `port`, its configuration written into `folder`.
-    pub fn command(&self, rig: &Rig, port: u16, upstream: u16, folder: &Path) -> Result<Command> {
+    /// Whether it is the gateway, which tells when it is ready.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.server, Program::Ours(_))
+    }
+
+    /// The command that serves on these ports, its configuration written into `folder`.
+    pub fn command(&self, rig: &Rig, ports: Ports, folder: &Path) -> Result<Command> {
         if self.is_tls() {
             certificate::write(folder)?;
         }
-        let fill = Fill { rig, port, upstream, folder, contender: self };
+        let fill = Fill { rig, ports, folder, contender: self };
         match self.server {
             Program::Nginx(template) => fill.nginx(template),
             Program::Haproxy(template) => fill.haproxy(template),
@@ -105,6 +110,22 @@ impl Contender {
     }
 }
 
+/// Where a contender listens and whom it asks, on 127.0.0.1.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    pub clients: u16,
+    pub upstream: u16,
+    /// The gateway's status listener.
+    pub status: u16,
+}
+
+impl Ports {
+    /// Free ones.
+    pub fn choose(upstream: u16) -> Result<Self> {
+        Ok(Ports { clients: server::free_port()?, upstream, status: server::free_port()? })
+    }
+}
+
 /// nginx as the service behind every gateway.
 pub const UPSTREAM: Contender = Contender::new("upstream", Program::Nginx("upstream.conf"));
 
@@ -112,8 +133,7 @@ pub const UPSTREAM: Contender = Contender::new("upstream", Program::Nginx("upstr
 struct Fill<'a> {
     rig: &'a Rig,
     contender: &'a Contender,
-    port: u16,
-    upstream: u16,
+    ports: Ports,
     folder: &'a Path,
 }
 
@@ -141,7 +161,7 @@ impl Fill<'_> {
     fn ours(&self, entities: Entities) -> Result<Command> {
         let mut text = match entities {
             Entities::Template(template) => self.filled(template)? + &entities::consumers(&self.rig.keys),
-            Entities::Routes(count) => entities::routes(count, self.upstream),
+            Entities::Routes(count) => entities::routes(count, self.ports.upstream),
         };
         let node = if self.contender.is_tls() { "tollgate-tls.toml" } else { "tollgate.toml" };
         if self.contender.is_tls() {
@@ -150,6 +170,7 @@ impl Fill<'_> {
         write(&self.folder.join("gateway.toml"), &text)?;
         let config = self.folder.join("tollgate.toml");
         write(&config, &self.filled(node)?)?;
+        self.rig.lend_compiled_plugins(&self.folder.join("data/compiled"))?;
         let mut command = Command::new(&self.rig.gateway);
         command.arg("run").arg("-c").arg(config);
         Ok(command)
@@ -157,7 +178,9 @@ impl Fill<'_> {
 
     fn numbers(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.args([self.port, self.upstream].map(|port| port.to_string())).arg(self.contender.workers.to_string());
+        command
+            .args([self.ports.clients, self.ports.upstream].map(|port| port.to_string()))
+            .arg(self.contender.workers.to_string());
         command
     }
 
@@ -167,25 +190,25 @@ impl Fill<'_> {
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let folder = self.folder.display();
         let listen = match self.contender.listen {
-            Listen::Clear => format!("listen 127.0.0.1:{}", self.port),
-            Listen::ClearHttp2 => format!("listen 127.0.0.1:{} http2", self.port),
+            Listen::Clear => format!("listen 127.0.0.1:{}", self.ports.clients),
+            Listen::ClearHttp2 => format!("listen 127.0.0.1:{} http2", self.ports.clients),
             Listen::Tls => format!(
                 "listen 127.0.0.1:{} ssl http2; ssl_certificate {folder}/certificate.pem; \
                  ssl_certificate_key {folder}/key.pem",
-                self.port
+                self.ports.clients
             ),
         };
         Ok(text
             .replace("@LISTEN@", &listen)
-            .replace("@PORT@", &self.port.to_string())
+            .replace("@PORT@", &self.ports.clients.to_string())
             .replace("@WORKERS@", &self.contender.workers.to_string())
-            .replace("@UPSTREAM@", &self.upstream.to_string())
+            .replace("@UPSTREAM@", &self.ports.upstream.to_string())
             .replace("@FOLDER@", &folder.to_string())
             .replace("@PEERS@", &self.rig.peers.display().to_string())
             .replace("@PLUGINS@", &self.rig.plugins.display().to_string())
             .replace("@CLEAR@", &server::free_port()?.to_string())
             .replace("@ADMIN@", &server::free_port()?.to_string())
-            .replace("@STATUS@", &server::free_port()?.to_string())
+            .replace("@STATUS@", &self.ports.status.to_string())
             .replace("@BODY@", &"x".repeat(1024)))
     }
 }

@@ -49,10 +49,10 @@ fn versions() -> String {
     programs.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// The first word of a line that holds a version, as far as it is one.
+/// The first number with a point in it.
 fn number(line: &str) -> Option<&str> {
-    let start = line.find(|c: char| c.is_ascii_digit())?;
-    line[start..].split(|c: char| !c.is_ascii_digit() && c != '.').next()
+    let words = line.split(|c: char| !c.is_ascii_digit() && c != '.');
+    words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit())).find(|word| word.contains('.'))
 }
 
 fn said(command: &mut Command) -> String {
@@ -68,6 +68,7 @@ mod tests {
         let said = |line| number(line).unwrap();
         assert_eq!(said("nginx version: nginx/1.22.1"), "1.22.1");
         assert_eq!(said("HAProxy version 2.6.12-1+deb12u3 2025/10/03"), "2.6.12");
+        assert_eq!(said("h2load nghttp2/1.52.0"), "1.52.0");
         assert_eq!(said("valgrind-3.19.0"), "3.19.0");
     }
 }

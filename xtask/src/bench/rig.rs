@@ -1,16 +1,20 @@
 //! Where everything lies, and how a server is started on its cores.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::contender::{Contender, UPSTREAM};
+use super::contender::{Contender, OURS_CHAIN, Ports, UPSTREAM};
 use super::keys::{self, Key};
 use super::server::{self, Server};
 use crate::process;
 use crate::workspace::Workspace;
+
+/// The start that compiles.
+const FIRST: Contender = OURS_CHAIN.named("first start");
 
 /// Files and programs of one run.
 pub struct Rig {
@@ -50,17 +54,45 @@ impl Rig {
 
     /// Starts the service behind every gateway, beside the load.
     pub fn start_upstream(&self, cores: &Cores) -> Result<Server> {
-        let port = server::free_port()?;
+        let ports = Ports::choose(0)?;
         let folder = self.fresh_folder("upstream")?;
-        Server::start("upstream", &cores.load, port, &folder, &UPSTREAM.command(self, port, port, &folder)?)
+        let command = UPSTREAM.command(self, ports, &folder)?;
+        Server::start("upstream", &cores.load, ports.clients, &folder, &command)
     }
 
     /// Starts a contender on its cores, in an empty folder of its own.
     pub fn start(&self, contender: &Contender, cores: &Cores, upstream: &Server) -> Result<Server> {
-        let port = server::free_port()?;
+        let ports = Ports::choose(upstream.port)?;
         let folder = self.fresh_folder(contender.name)?;
-        let command = contender.command(self, port, upstream.port, &folder)?;
-        Server::start(contender.name, &cores.gateway, port, &folder, &command)
+        let command = contender.command(self, ports, &folder)?;
+        let mut server = Server::start(contender.name, &cores.gateway, ports.clients, &folder, &command)?;
+        if contender.is_ours() {
+            server.wait_until_ready(contender.name, ports.status, &self.keys[0])?;
+        }
+        Ok(server)
+    }
+
+    /// Starts the gateway once, so that its plugins are compiled, and keeps their code: what is measured is a node that
+    /// starts again, not the compiler.
+    pub fn compile_plugins(&self) -> Result<()> {
+        let cores = Cores::for_workers(1);
+        let upstream = self.start_upstream(&cores)?;
+        self.start(&FIRST, &cores, &upstream)?.stop()
+    }
+
+    /// Puts the code that [`Self::compile_plugins`] kept into a gateway's cache.
+    pub fn lend_compiled_plugins(&self, cache: &Path) -> Result<()> {
+        let kept = self.folder_of(FIRST.name).join("data/compiled");
+        if kept == *cache || !kept.is_dir() {
+            return Ok(());
+        }
+        // Code in a folder that others may write is not taken.
+        DirBuilder::new().recursive(true).mode(0o700).create(cache).context("cannot make a code cache")?;
+        for entry in fs::read_dir(&kept)? {
+            let file = entry?.path();
+            fs::copy(&file, cache.join(file.file_name().unwrap_or_default())).context("cannot fill a code cache")?;
+        }
+        Ok(())
     }
 
     /// An empty folder for one run of one server.

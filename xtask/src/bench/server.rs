@@ -7,8 +7,10 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
+use super::client::Connection;
+use super::keys::Key;
 use super::rig::pinned;
 use crate::process::{self, POLL};
 
@@ -39,6 +41,20 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until the gateway says at its status listener that it serves: it listens before, while it compiles.
+    pub fn wait_until_ready(&mut self, name: &str, status: u16, key: &Key) -> Result<()> {
+        let deadline = Instant::now() + UP_WITHIN;
+        let is_ready = || Connection::open(status)?.get("/status/ready", key);
+        while !matches!(is_ready(), Ok(200)) {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{name} ended ({status}) instead of serving; see {}", self.log.display());
+            }
+            ensure!(Instant::now() < deadline, "{name} is not ready after {UP_WITHIN:?}; see {}", self.log.display());
+            thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// Ends the server and waits for what it writes at its end.

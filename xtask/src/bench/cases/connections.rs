@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::bench::case::Section;
 use crate::bench::client::Connection;
-use crate::bench::contender::{HAPROXY_BARE, NGINX_BARE, OURS_BARE, OURS_CHAIN};
+use crate::bench::contender::{NGINX_BARE, OURS_BARE, OURS_CHAIN};
 use crate::bench::goal::Goal;
 use crate::bench::memory;
 use crate::bench::rig::{Cores, Rig};
@@ -20,11 +20,12 @@ pub fn measure(rig: &Rig) -> Result<Section> {
     let upstream = rig.start_upstream(&cores)?;
     let mut text = "| | MiB before | MiB with 10,000 | KiB each |\n|---|---|---|---|\n".to_owned();
     let mut goals = Vec::new();
-    for contender in [NGINX_BARE, HAPROXY_BARE, OURS_BARE, OURS_CHAIN] {
+    for contender in [NGINX_BARE, OURS_BARE, OURS_CHAIN] {
         let server = rig.start(&contender, &cores, &upstream)?;
         let ask = || {
             let mut connection = Connection::open(server.port)?;
-            let status = connection.get("/x", &rig.keys[0])?;
+            let status = connection.get("/x", &rig.keys[0]);
+            let status = status.with_context(|| format!("{}; see {}", contender.name, server.log.display()))?;
             ensure!(status == 200, "{} answered {status}; see {}", contender.name, server.log.display());
             Ok(connection)
         };

@@ -14,10 +14,10 @@ use anyhow::{Context as _, Result, ensure};
 
 use self::profile::Profile;
 use crate::bench::case::Section;
-use crate::bench::contender::{Contender, OURS_BARE, OURS_CHAIN};
+use crate::bench::contender::{Contender, OURS_BARE, OURS_CHAIN, Ports};
 use crate::bench::load;
 use crate::bench::rig::{Cores, Rig, write};
-use crate::bench::server::{self, Server};
+use crate::bench::server::Server;
 use crate::process;
 
 const FEW: u64 = 2_000;
@@ -61,17 +61,17 @@ struct Subject<'a> {
     cores: &'a Cores,
     name: &'static str,
     folder: PathBuf,
-    port: u16,
+    ports: Ports,
     command: Command,
 }
 
 impl<'a> Subject<'a> {
     fn new(rig: &'a Rig, contender: &Contender, cores: &'a Cores, upstream: &Server) -> Result<Self> {
-        let port = server::free_port()?;
+        let ports = Ports::choose(upstream.port)?;
         let folder = rig.fresh_folder(&format!("callgrind {}", contender.name))?;
-        let command = contender.command(rig, port, upstream.port, &folder)?;
+        let command = contender.command(rig, ports, &folder)?;
         few_instances(&folder.join("tollgate.toml"))?;
-        Ok(Subject { rig, cores, name: contender.name, folder, port, command })
+        Ok(Subject { rig, cores, name: contender.name, folder, ports, command })
     }
 
     /// The profile of one life with so many requests.
@@ -81,9 +81,10 @@ impl<'a> Subject<'a> {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--tool=callgrind", "--quiet"]).arg(format!("--callgrind-out-file={}", out.display()));
         valgrind.arg(self.command.get_program()).args(self.command.get_args());
-        let server = Server::start(self.name, &self.cores.gateway, self.port, &self.folder, &valgrind)?;
+        let mut server = Server::start(self.name, &self.cores.gateway, self.ports.clients, &self.folder, &valgrind)?;
+        server.wait_until_ready(self.name, self.ports.status, &self.rig.keys[0])?;
         if requests > 0 {
-            let figures = load::count(self.rig, &self.cores.load, self.port, requests, WITHIN)?;
+            let figures = load::count(self.rig, &self.cores.load, self.ports.clients, requests, WITHIN)?;
             let log = server.log.display();
             ensure!(
                 figures.requests == requests,
