@@ -31,7 +31,10 @@ impl ProxyHttp for Plain {
 fn main() -> Result<()> {
     let numbers: Vec<u16> = std::env::args().skip(1).filter_map(|number| number.parse().ok()).collect();
     let [port, upstream, workers] = numbers[..] else {
-        return Error::e_explain(ErrorType::InternalError, "usage: pingora-proxy-peer <port> <upstream port> <workers>");
+        return Error::e_explain(
+            ErrorType::InternalError,
+            "usage: pingora-proxy-peer <port> <upstream port> <workers>",
+        );
     };
     let settings = ServerConf {
         threads: workers.into(),

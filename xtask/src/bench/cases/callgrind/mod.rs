@@ -41,7 +41,7 @@ pub fn measure(rig: &Rig) -> Result<Section> {
     let _ = write!(
         text,
         "\nInstructions in user space, as callgrind counts them: the difference of a run with {MANY} and one with \
-         {FEW} requests, one worker. What the kernel does is not in it.\n"
+         {FEW} requests, one worker. What the kernel does is not in it; a copy of some KiB counts one for each byte.\n"
     );
     Ok(Section { text, goals: Vec::new() })
 }
