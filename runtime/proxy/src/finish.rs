@@ -176,6 +176,19 @@ async fn send_upstream(
     let Some(most) = most.min() else {
         return send_through_hooks(worker, wanting, exchange, body, record);
     };
+    // Boxed: few responses are held back.
+    Box::pin(send_held(worker, wanting, exchange, body, most, record)).await
+}
+
+/// A response that hooks want whole.
+async fn send_held(
+    worker: &Rc<Shared>,
+    wanting: Vec<Run>,
+    exchange: Box<Exchange>,
+    mut body: UpstreamBody,
+    most: u64,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
     // In its seat meanwhile: a body hook of the request may want it, and so does the log if the
     // client goes away.
     record.seat.put(exchange);
