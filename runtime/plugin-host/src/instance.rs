@@ -206,8 +206,10 @@ where
 {
     store.set_epoch_deadline(1);
     store.data_mut().ticks_left = limits.cpu.as_nanos().div_ceil(TICK.as_nanos()) as u64;
-    let mut call = pin!(func.call_async(&mut *store, params));
-    let outcome = within(limits.wall, call.as_mut()).await;
+    let outcome = {
+        let mut call = pin!(func.call_async(&mut *store, params));
+        within(limits.wall, call.as_mut()).await
+    };
     match outcome {
         Some(Ok(returned)) => Ok(returned),
         Some(Err(error)) => Err(fault(&error, store.data().memory.refused)),
