@@ -55,17 +55,6 @@ async fn trailers_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_no_whole_one() {
-    let origin = Origin::start();
-    let gateway = Setup::new(plain(&origin)).start().await;
-    let url = format!("http://{}/", gateway.proxy);
-    for (version, code) in [("--http1.1", 18), ("--http2-prior-knowledge", 92)] {
-        let ran = curl(&[version, "-o", "/dev/null", "-H", "x-origin: size=100000 chunks=10 cut=50000", &url]).await;
-        assert_eq!(ran.code, code, "{version}: {ran:?}");
-    }
-}
-
-#[tokio::test]
 async fn many_streams_of_a_connection_are_served_at_once() {
     let origin = Origin::start();
     let gateway = Setup::new(plain(&origin)).start().await;

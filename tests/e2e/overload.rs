@@ -9,7 +9,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tokio::net::{TcpSocket, TcpStream};
 use tollgate_tests::{Connection, Gateway, Load, Origin, Setup, get, proof, scaled, until};
 
-use crate::configs::plain;
+use crate::configs::{plain, service};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -216,6 +216,51 @@ async fn long_connections_are_spread_over_the_workers() {
     for connection in &mut connections {
         assert_eq!(connection.send(get("/")).await.expect("it works wherever it is").status, 200);
     }
+}
+
+/// As many connections at once as the goal has, each with a request, beside traffic that was there before. The
+/// gateway answers the burst itself: an upstream with as many connections is not what is measured.
+#[tokio::test]
+async fn a_burst_of_connections_is_served() {
+    let count = scaled(1000, 10_000);
+    let origin = Origin::start();
+    let config = service("origin", &origin.url(), "");
+    let gateway = Setup::new(config).proxy("connections = 12000").start().await;
+    let measured = async || {
+        let load = Load::steady(gateway.proxy, 4, get("/origin"));
+        until(SOON, "some load", async || load.answered() >= scaled(500, 5000)).await;
+        load.stop()
+    };
+    let alone = measured().await;
+    let load = Load::steady(gateway.proxy, 4, get("/origin"));
+    let (begun, proxy) = (Instant::now(), gateway.proxy);
+    let burst = (0..count).map(|_| async move {
+        let mut connection = Connection::open(proxy).await?;
+        let reply = connection.send(get("/nowhere")).await?;
+        Ok::<_, String>((reply.status, connection))
+    });
+    let open = join_all(burst).await;
+    let (took, ended) = (begun.elapsed(), Instant::now());
+    for answer in &open {
+        assert_eq!(answer.as_ref().map(|(status, _)| *status), Ok(404));
+    }
+    assert_eq!(get("/nowhere").try_send(proxy).await.expect("an answer").status, 404);
+    let recovered = ended.elapsed();
+    assert!(recovered < Duration::from_secs(scaled(10, 1)), "{recovered:?}");
+    let beside = load.stop();
+    beside.assert_clean();
+    let after = measured().await;
+    proof!(
+        3,
+        3,
+        format!("{count} connections at once, each with a request"),
+        "all answered within {took:.1?}, 0 failed; who was there before: p99 {:?} during it, {:?} before, {:?} with all of \
+         them still open; a new client is served {recovered:?} after it (client and gateway share the machine)",
+        beside.quantile(0.99),
+        alone.quantile(0.99),
+        after.quantile(0.99)
+    );
+    drop(open);
 }
 
 /// Of an idle connection's own memory, in bytes: what was measured and a reserve. The goal is 16 KiB.

@@ -25,12 +25,20 @@ pub struct Frame {
 impl Frame {
     pub const DATA: u8 = 0;
     pub const HEADERS: u8 = 1;
+    pub const PRIORITY: u8 = 2;
     pub const RST_STREAM: u8 = 3;
     pub const SETTINGS: u8 = 4;
+    pub const PUSH_PROMISE: u8 = 5;
     pub const PING: u8 = 6;
     pub const GOAWAY: u8 = 7;
+    pub const WINDOW_UPDATE: u8 = 8;
+    pub const CONTINUATION: u8 = 9;
+    /// Of DATA and HEADERS.
     pub const END_STREAM: u8 = 1;
+    /// Of SETTINGS and PING.
+    pub const ACK: u8 = 1;
     pub const END_HEADERS: u8 = 4;
+    pub const PADDED: u8 = 8;
 
     /// The code of RST_STREAM and GOAWAY.
     pub fn error_code(&self) -> u32 {
@@ -46,12 +54,20 @@ impl Frame {
 }
 
 impl Frames {
-    /// Sends the preface and these settings.
-    pub async fn open(address: SocketAddr, settings: &[(u16, u32)]) -> Frames {
+    /// What a client begins with (RFC 9113, 3.4).
+    pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    /// Sends nothing yet.
+    pub async fn connect(address: SocketAddr) -> Frames {
         let stream = TcpStream::connect(address).await.unwrap_or_else(|error| panic!("{address}: {error}"));
         let _ = stream.set_nodelay(true);
-        let mut frames = Frames { stream, rest: Vec::new() };
-        frames.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        Frames { stream, rest: Vec::new() }
+    }
+
+    /// Sends the preface and these settings.
+    pub async fn open(address: SocketAddr, settings: &[(u16, u32)]) -> Frames {
+        let mut frames = Frames::connect(address).await;
+        frames.write(Frames::PREFACE).await;
         let payload: Vec<u8> =
             settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
         frames.send(Frame::SETTINGS, 0, 0, &payload).await;
@@ -64,8 +80,12 @@ impl Frames {
 
     /// A whole request without a body; fields are sent as they are.
     pub async fn request(&mut self, stream: u32, fields: &[(&str, &str)]) {
-        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
-        self.send(Frame::HEADERS, Frame::END_STREAM | Frame::END_HEADERS, stream, &block).await;
+        self.send(Frame::HEADERS, Frame::END_STREAM | Frame::END_HEADERS, stream, &Frames::block(fields)).await;
+    }
+
+    /// A field block.
+    pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+        fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
     }
 
     pub fn encoded(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -91,7 +111,8 @@ impl Frames {
         }
     }
 
-    async fn next(&mut self) -> Option<Frame> {
+    /// The next frame of any kind; `None` when the other side closed before.
+    pub async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.take() {
                 return Some(frame);

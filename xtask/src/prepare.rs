@@ -29,6 +29,21 @@ pub const OPENSSL: Program =
 pub const H2LOAD: Program =
     Program { name: "h2load", package: "nghttp2-client", is_there: || process::find("h2load").is_some() };
 
+pub const NGHTTP: Program =
+    Program { name: "nghttp", package: "nghttp2-client", is_there: || process::find("nghttp").is_some() };
+pub const SLOWHTTPTEST: Program =
+    Program { name: "slowhttptest", package: "slowhttptest", is_there: || process::find("slowhttptest").is_some() };
+pub const SSLSCAN: Program =
+    Program { name: "sslscan", package: "sslscan", is_there: || process::find("sslscan").is_some() };
+
+/// Of the system's own Python, whatever other there is.
+pub const PYTHON_GRPC: Program =
+    Program { name: "grpc for Python", package: "python3-grpcio", is_there: python_has_grpc };
+
+fn python_has_grpc() -> bool {
+    process::output(std::process::Command::new("/usr/bin/python3").args(["-c", "import grpc"])).is_ok()
+}
+
 pub const NGINX: Program = Program { name: "nginx", package: "nginx-light", is_there: nginx_is_there };
 
 /// Debian's is not on every user's path.
@@ -42,19 +57,38 @@ fn nginx_is_there() -> bool {
 /// Without consent, lists what would be installed. Otherwise says what could not be installed and what to do.
 pub fn prepare(workspace: &Workspace, consent: Consent, programs: &[Program]) -> Result<Toolchain> {
     let found = toolchain::find(workspace)?;
-    let missing: Vec<&Program> = programs.iter().filter(|program| !(program.is_there)()).collect();
     if consent == Consent::Refused {
-        refuse(found.is_none(), &missing)?;
+        refuse(found.is_none(), &missing(programs))?;
     }
-    if !missing.is_empty() {
-        let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
-        eprintln!("missing on this machine: {}", names.join(", "));
-        apt::install(&missing.iter().map(|program| program.package).collect::<Vec<_>>())?;
-    }
+    install(&missing(programs))?;
     match found {
         Some(toolchain) => Ok(toolchain),
         None => toolchain::install(workspace),
     }
+}
+
+/// Installs what is missing of the programs.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn programs(consent: Consent, programs: &[Program]) -> Result<()> {
+    if consent == Consent::Refused {
+        refuse(false, &missing(programs))?;
+    }
+    install(&missing(programs))
+}
+
+fn missing(programs: &[Program]) -> Vec<&Program> {
+    programs.iter().filter(|program| !(program.is_there)()).collect()
+}
+
+fn install(missing: &[&Program]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
+    eprintln!("missing on this machine: {}", names.join(", "));
+    apt::install(&missing.iter().map(|program| program.package).collect::<Vec<_>>())
 }
 
 fn refuse(wasm: bool, programs: &[&Program]) -> Result<()> {

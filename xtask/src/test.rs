@@ -35,7 +35,16 @@ fn announced(line: &str) -> Option<usize> {
 /// Leaves the plugins in target/plugins, the guests in target/guests and the gateway in target/debug, where the
 /// tests look for them.
 pub fn build(workspace: &Workspace, consent: Consent, steps: &mut Steps) -> Result<()> {
-    let programs = [prepare::CURL, prepare::NGINX, prepare::OPENSSL, prepare::H2LOAD];
+    let programs = [
+        prepare::CURL,
+        prepare::NGINX,
+        prepare::OPENSSL,
+        prepare::H2LOAD,
+        prepare::NGHTTP,
+        prepare::SLOWHTTPTEST,
+        prepare::SSLSCAN,
+        prepare::PYTHON_GRPC,
+    ];
     let toolchain = steps.step("prepare", || prepare::prepare(workspace, consent, &programs))?;
     let plugins: Vec<&Package> = workspace.plugins().collect();
     let folder = build_plugins::plugin_folder(workspace);

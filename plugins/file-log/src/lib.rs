@@ -4,6 +4,8 @@
 //! sends, a line stays one line.
 
 mod line;
+#[cfg(all(any(test, fuzzing), not(target_arch = "wasm32")))]
+pub mod fuzzing;
 mod settings;
 mod time;
 

@@ -3,6 +3,8 @@
 //! Keeps: a request without exactly one valid key never passes as authenticated, and the key is
 //! never copied out of the gateway.
 
+#[cfg(all(any(test, fuzzing), not(target_arch = "wasm32")))]
+pub mod fuzzing;
 mod settings;
 
 use tollgate_plugin_sdk::{credentials, prelude::*, query};

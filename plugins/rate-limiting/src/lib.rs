@@ -5,6 +5,8 @@
 
 mod address;
 mod fields;
+#[cfg(all(any(test, fuzzing), not(target_arch = "wasm32")))]
+pub mod fuzzing;
 mod settings;
 
 use tollgate_plugin_sdk::limiter::{self, Ask, Decision, Limit, Rule, Verdict};

@@ -15,6 +15,8 @@ pub mod timestamp;
 mod admin;
 mod status;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guard;
 mod listener;
 mod redact;

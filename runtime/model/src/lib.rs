@@ -16,6 +16,8 @@ pub mod condition;
 pub mod set;
 pub mod chain;
 pub mod router;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 pub use chain::{Chain, ChainLink, Level};
 pub use condition::{Condition, RequestFacts};

@@ -142,6 +142,10 @@ impl<V> Router<V> {
 }
 
 #[cfg(test)]
+mod comparison;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+#[cfg(any(test, fuzzing))]
 mod reference;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,8 @@ mod config;
 mod engine;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guest;
 mod host;
 mod instance;

@@ -218,7 +218,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Remembering<T> {
     }
 }
 
-const UNSEEN: ErrorKind =
+pub(crate) const UNSEEN: ErrorKind =
     ErrorKind::BadRequest("a chunked request was sent before the one in front of it was answered");
 
 #[cfg(test)]

@@ -214,7 +214,7 @@ fn authority(parts: &request::Parts, hosts: &Several<'_>) -> Result<Authority, E
 
 /// Length of the name in `name[:port]`, without the dot that may end it; `None` when it is not of
 /// that form.
-fn host_name_length(text: &[u8]) -> Option<usize> {
+pub(crate) fn host_name_length(text: &[u8]) -> Option<usize> {
     let usual = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let (mut length, mut label) = (0, false);
     for byte in text.iter().take_while(|byte| usual(byte)) {
@@ -268,7 +268,7 @@ fn normal_target(uri: &Uri, rules: PathRules) -> Result<Option<Uri>, ErrorKind> 
 }
 
 /// The last address that no trusted proxy vouches for.
-fn client_address(headers: &HeaderMap, ends: &Ends, config: &ProxyConfig) -> IpAddr {
+pub(crate) fn client_address(headers: &HeaderMap, ends: &Ends, config: &ProxyConfig) -> IpAddr {
     let peer = ends.peer.ip().to_canonical();
     if !ends.trusted {
         return peer;

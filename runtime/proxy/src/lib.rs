@@ -26,6 +26,8 @@ mod fields;
 mod finish;
 mod forward;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod grpc;
 mod head;
 mod held;

@@ -42,7 +42,7 @@ pub(crate) async fn recognise(
             Err(error) => return Err(error),
         };
         if let Some(protocol) = protocol_of(&first, bytes == 0) {
-            return Ok((protocol, Opened { first: first.freeze(), io: stream }));
+            return Ok((protocol, Opened::new(first.freeze(), stream)));
         }
         if bytes == first.len() {
             timer.start_over(patience);
@@ -59,11 +59,17 @@ fn read_some(stream: &ClientSocket, first: &mut BytesMut) -> io::Result<usize> {
 }
 
 /// `None` while it could still be either.
-fn protocol_of(first: &[u8], ended: bool) -> Option<Protocol> {
+pub(crate) fn protocol_of(first: &[u8], ended: bool) -> Option<Protocol> {
     if first.starts_with(PREFACE) {
         return Some(Protocol::Http2);
     }
     (ended || !PREFACE.starts_with(first)).then_some(Protocol::Http1)
+}
+
+impl<T> Opened<T> {
+    pub(crate) fn new(first: Bytes, io: T) -> Opened<T> {
+        Opened { first, io }
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Opened<T> {
@@ -138,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_is_read_again() {
         use tokio::io::AsyncReadExt;
-        let mut opened = Opened { first: Bytes::from_static(b"GET / HTTP/1.1"), io: &b"\r\n\r\n"[..] };
+        let mut opened = Opened::new(Bytes::from_static(b"GET / HTTP/1.1"), &b"\r\n\r\n"[..]);
         let mut all = String::new();
         opened.read_to_string(&mut all).await.unwrap();
         assert_eq!(all, "GET / HTTP/1.1\r\n\r\n");

@@ -12,6 +12,8 @@
 
 pub mod document;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod report;
 pub mod watch;
 

@@ -1,39 +1,8 @@
-//! The gateway's program: one verb a file in `cmd`, the node's own file in `config`, and the place
-//! where everything is put together, `node`.
-
-mod authorities;
-mod certificates;
-mod cli;
-mod cmd;
-mod config;
-mod control;
-mod descriptors;
-mod inherited;
-mod listeners;
-mod log_output;
-mod node;
-mod reconciler;
-mod settings_report;
-mod settled;
-mod signals;
-mod state;
-mod supervisor;
-mod upgrade;
-mod view;
-
 use std::process::ExitCode;
-
-use clap::Parser;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            cmd::complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+    tollgate::run()
 }

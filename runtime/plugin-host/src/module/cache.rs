@@ -30,12 +30,15 @@ impl CodeCache {
         if !ours(&self.folder).ok()? || !ours(&path).ok()? {
             return None;
         }
-        let code = fs::read(&path).ok()?;
-        #[allow(unsafe_code)]
-        // SAFETY: the file was written by `store` below for this very engine version and settings
-        // (both are in its name, wasmtime checks them again), and nobody but this user could have
-        // written it since.
-        let component = unsafe { Component::deserialize(engine, code) };
+        let file = fs::read(&path).ok()?;
+        let component = match opened(&file) {
+            #[allow(unsafe_code)]
+            // SAFETY: the file was written by `store` below for this very engine version and settings
+            // (both are in its name, wasmtime checks them again), nobody but this user could have
+            // written it since, and it is whole.
+            Some(code) => unsafe { Component::deserialize(engine, code) },
+            None => Err(wasmtime::Error::msg("the file is not as it was written")),
+        };
         match component {
             Ok(component) => Some(component),
             Err(error) => {
@@ -62,7 +65,7 @@ impl CodeCache {
         let path = self.path(digest);
         let partial = path.with_extension(format!("partial-{}", std::process::id()));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-        file.write_all(&code)?;
+        file.write_all(&sealed(&code))?;
         drop(file);
         fs::rename(&partial, &path)?;
         self.prune()
@@ -96,6 +99,20 @@ impl CodeCache {
     }
 }
 
+/// Code as it lies on disk, with its digest in front: a file that a crash cut short or a disk garbled would be run
+/// as native code.
+pub(crate) fn sealed(code: &[u8]) -> Vec<u8> {
+    let mut file = blake3::hash(code).as_bytes().to_vec();
+    file.extend_from_slice(code);
+    file
+}
+
+/// The code of a file that is as it was written.
+pub(crate) fn opened(file: &[u8]) -> Option<&[u8]> {
+    let (digest, code) = file.split_first_chunk::<{ blake3::OUT_LEN }>()?;
+    (blake3::hash(code) == *digest).then_some(code)
+}
+
 fn ours(path: &Path) -> io::Result<bool> {
     let about = fs::symlink_metadata(path)?;
     let writable_by_others = about.mode() & 0o022 != 0;
@@ -121,3 +138,20 @@ fn fingerprint(engine: &Engine) -> u64 {
 
 /// Compiled modules kept on disk.
 const KEPT: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_changed_on_disk_is_not_run() {
+        let file = sealed(b"native code");
+        assert_eq!(opened(&file), Some(&b"native code"[..]));
+        for place in 0..file.len() {
+            let mut flipped = file.clone();
+            flipped[place] ^= 1;
+            assert_eq!(opened(&flipped), None, "a flip at {place}");
+            assert_eq!(opened(&file[..place]), None, "cut at {place}");
+        }
+    }
+}

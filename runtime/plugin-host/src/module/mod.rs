@@ -1,9 +1,9 @@
 //! From the bytes of a `.wasm` to a generation that can serve.
 
-mod cache;
+pub(crate) mod cache;
 mod compile;
 mod describe;
-mod form;
+pub(crate) mod form;
 mod library;
 mod refresh;
 

@@ -64,7 +64,7 @@ fn refill(elapsed: Duration) -> u32 {
 }
 
 /// Such frames in a row.
-const MOST: u32 = 2000;
+pub(super) const MOST: u32 = 2000;
 /// Such frames for as long as they come slowly.
 const PER_SECOND: u128 = 100;
 const PER_STREAM: u32 = 16;

@@ -1,6 +1,8 @@
 //! A client's HTTP/2 connection.
 
 mod budget;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod frames;
 mod guard;
 mod stream;

@@ -1,5 +1,7 @@
 //! The node's own file, `tollgate.toml`: how this node runs, not what it serves.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod log;
 mod plugins;
 mod proxy;

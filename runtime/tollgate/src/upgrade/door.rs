@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Asks for a successor.
@@ -103,15 +103,19 @@ async fn received(mut stream: UnixStream) -> anyhow::Result<(Visitor, Request)> 
     if peer != 0 && peer != rustix::process::geteuid().as_raw() {
         bail!("user {peer} is neither the node's nor root");
     }
-    let mut line = String::new();
-    let mut reader = tokio::io::BufReader::new(&mut stream).take(LONGEST_REQUEST);
-    tokio::time::timeout(REQUEST_TIME, reader.read_line(&mut line)).await.context("nothing was asked")??;
-    let request = serde_json::from_str(&line).context("not a request")?;
+    let request = tokio::time::timeout(REQUEST_TIME, read(&mut stream)).await.context("nothing was asked")??;
     Ok((Visitor(stream), request))
 }
 
+/// The one line that a request is.
+pub(super) async fn read(stream: impl AsyncRead + Unpin) -> anyhow::Result<Request> {
+    let mut line = String::new();
+    tokio::io::BufReader::new(stream).take(LONGEST_REQUEST).read_line(&mut line).await?;
+    serde_json::from_str(&line).context("not a request")
+}
+
 const NAME: &str = "upgrade.sock";
-const LONGEST_REQUEST: u64 = 16 << 10;
+pub(super) const LONGEST_REQUEST: u64 = 16 << 10;
 const REQUEST_TIME: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 /// Beyond the successor's time, for the rest of the way.

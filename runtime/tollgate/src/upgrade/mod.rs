@@ -20,6 +20,8 @@
 //! - A successor whose predecessor goes away before `yours` ends: there are never two nodes.
 
 mod door;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod predecessor;
 mod successor;
 mod upgrades;

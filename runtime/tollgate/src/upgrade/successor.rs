@@ -1,6 +1,7 @@
 //! The running node's side: starts the successor, hears how it fares, gives it the node or ends it.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use command_fds::{CommandFdExt, FdMapping};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -67,15 +68,7 @@ impl Successor {
     /// It does not within `patience`, or ended; with its own words, if it said why.
     pub async fn ready(&mut self, patience: Duration) -> anyhow::Result<()> {
         let mut said = Vec::new();
-        let heard = async {
-            // Anything else than the word is a complaint, which its end ends.
-            while said != READY.as_bytes() && said.len() < LONGEST_COMPLAINT {
-                if self.channel.read_buf(&mut said).await? == 0 {
-                    return Ok(false);
-                }
-            }
-            Ok::<_, std::io::Error>(said == READY.as_bytes())
-        };
+        let heard = heard(&mut self.channel, &mut said);
         match timeout(patience, heard).await {
             Ok(Ok(true)) => Ok(()),
             Ok(_) => {
@@ -119,6 +112,16 @@ impl Successor {
         };
         status.map_or_else(|error| error.to_string(), |status| status.to_string())
     }
+}
+
+/// Whether the word came. Anything else is a complaint, which its end ends.
+pub(super) async fn heard(mut channel: impl AsyncRead + Unpin, said: &mut Vec<u8>) -> io::Result<bool> {
+    while !said.starts_with(READY.as_bytes()) && said.len() < LONGEST_COMPLAINT {
+        if channel.read_buf(said).await? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(said.starts_with(READY.as_bytes()))
 }
 
 impl Drop for Successor {
