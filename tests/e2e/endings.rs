@@ -85,6 +85,6 @@ async fn answered(gateway: &Gateway, head: &str) -> String {
 }
 
 /// More than the sockets of both sides hold.
-const BODY: usize = 12 << 20;
+const BODY: usize = 8 << 20;
 /// curl's CURLE_RECV_ERROR.
 const RECEIVE_ERROR: i32 = 56;
