@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use super::contender::{Contender, OURS_CHAIN, Ports, UPSTREAM};
 use super::keys::{self, Key};
-use super::server::{self, Server};
+use super::server::Server;
 use crate::process;
 use crate::workspace::Workspace;
 
