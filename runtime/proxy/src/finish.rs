@@ -159,7 +159,7 @@ async fn send_upstream(
     worker: &Rc<Shared>,
     runs: Vec<Run>,
     mut exchange: Box<Exchange>,
-    mut body: UpstreamBody,
+    body: UpstreamBody,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
     let wanting: Vec<Run> = runs.into_iter().filter(|run| run.response_body() != BodyMode::Untouched).collect();

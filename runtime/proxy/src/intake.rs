@@ -253,8 +253,12 @@ fn normal_target(uri: &Uri, rules: PathRules) -> Result<Option<Uri>, ErrorKind> 
     let path = normal_form::path(raw, rules).map_err(ErrorKind::BadRequest)?;
     match (&path, uri.authority(), target) {
         (Cow::Borrowed(_), None, _) => return Ok(None),
-        (Cow::Borrowed(path), Some(_), Some(target)) if *path == target.path() => {
-            return Ok(Some(Uri::from(target.clone())));
+        (Cow::Borrowed(path), Some(_), Some(target)) if target.as_str().starts_with(*path) => {
+            let origin = Uri::from(target.clone());
+            // Of `http://a#b` the library keeps nothing behind the authority, and that is no path at all.
+            if !origin.path().is_empty() {
+                return Ok(Some(origin));
+            }
         }
         _ => {}
     }
@@ -340,6 +344,21 @@ mod tests {
             ["", "user@a", "a/b", "a:b", "a b", "::1", "a:123456", "a,b", "[::1", "a?x", "[::1]x", "a..b", ".a", "."]
         {
             assert_eq!(host_name_length(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn absolute_targets_have_a_path_in_origin_form() {
+        for (target, origin) in [
+            ("http://a", "/"),
+            ("http://a?b", "/?b"),
+            ("http://a#b", "/"),
+            ("http://a/#b", "/"),
+            ("http://a/b?c", "/b?c"),
+            ("http://a/./b", "/b"),
+        ] {
+            let normal = normal_target(&target.parse().unwrap(), PathRules::Strict).unwrap().expect("another form");
+            assert_eq!((normal.to_string(), normal.path().starts_with('/')), (origin.to_owned(), true), "{target}");
         }
     }
 

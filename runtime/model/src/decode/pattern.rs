@@ -118,8 +118,11 @@ fn check_path(path: &str) -> Result<(), Complaint> {
 
 fn check_parameters(pattern: &str) -> Result<(), Complaint> {
     use matchit::InsertError;
+    // Which of several braces a name ends at is not for a reader to guess.
+    let braces = |segment: &str| segment.replace("{{", "").matches('{').count();
     let message = match matchit::Router::new().insert(pattern, ()) {
-        Ok(()) => return Ok(()),
+        Ok(()) if pattern.split('/').all(|segment| braces(segment) <= 1) => return Ok(()),
+        Ok(()) => "the name of a parameter has no braces",
         Err(InsertError::InvalidParamSegment) => "only one parameter fits into a segment",
         Err(InsertError::InvalidCatchAll) => "`{*rest}` can only stand at the end, after a `/`",
         Err(_) => "not a path with parameters",
@@ -273,6 +276,8 @@ mod tests {
             "/{",
             "/{}",
             "/{a}{b}",
+            "/{a{b}",
+            "/{*rest{b}",
             "/{*rest}/a",
         ] {
             assert!(PathPattern::parse(text).is_err(), "{text}");

@@ -33,6 +33,8 @@ pub fn intake(data: &[u8]) {
     }
     assert!(head.uri.authority().is_none() && head.uri.scheme().is_none(), "in origin form");
     assert_eq!(head.uri.query(), uri.query(), "a query is left as it is");
+    let target = head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    assert!(target == "*" || target.starts_with('/'), "{target}");
     let path = head.uri.path();
     assert!(path == "*" || normal_form::path(path, path_rules).as_deref() == Ok(path), "{path}");
     let name = head.authority.name();
