@@ -102,11 +102,13 @@ fn start(
         listener.socket.set_nonblocking(true)?;
     }
     let living = metrics.live();
+    let (begun, beginning) = std::sync::mpsc::sync_channel(1);
     let runtime = move || {
         let _living = living;
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => runtime.block_on(async move {
+                let _ = begun.send(Ok(()));
                 let shared = Rc::new(Shared {
                     plugins: plugin_host::Worker::new(plugins),
                     pool: ConnectionPool::new(config.upstream_idle_connections, config.upstream_idle),
@@ -125,10 +127,14 @@ fn start(
                 shared.serve_by(snapshot);
                 run(shared, sources, swapped, drain).await;
             }),
-            Err(error) => tracing::error!(%error, "worker can't start"),
+            Err(error) => {
+                let _ = begun.send(Err(error));
+            }
         }
     };
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(runtime)?;
+    // A node that says it is ready has all its workers.
+    beginning.recv().unwrap_or_else(|_| Err(io::Error::other("a worker's thread ended at its start")))?;
     Ok(WorkerHandle { swaps, draining, metrics, thread })
 }
 
