@@ -141,6 +141,7 @@ async fn ambiguous_requests_are_refused_and_never_forwarded() {
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
         ),
         ("a line end without CR", "GET / HTTP/1.1\r\nHost: a\nX-A: 1\r\n\r\n"),
+        ("a fragment", "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("no method", " / HTTP/1.1\r\nHost: a\r\n\r\n"),
     ] {
         let mut raw = Raw::open(gateway.proxy).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate_tests::{Gateway, Origin, Setup, eventually, get};
+use tollgate_tests::{Gateway, Origin, Raw, Setup, eventually, get};
 
 use crate::configs::{KEYED, chained};
 
@@ -38,6 +38,30 @@ async fn a_key_in_the_query_is_in_no_output() {
             assert!(!text.contains(CANARY), "hide_credentials = {hidden}: {name} has the key:\n{text}");
         }
     }
+}
+
+/// Who names the parameter need not have been reached by the request that has it.
+#[tokio::test]
+async fn a_key_that_nobody_asked_for_is_in_no_output_either() {
+    let origin = Origin::start();
+    let config = chained(&origin, &["key-auth"]).replace("[\"/\"]", "[\"/only\"]")
+        + KEYED
+        + "config = { query = [\"apikey\"] }\n\
+           [[plugins]]\nname = \"access-log\"\nmodule = \"file-log\"\nconfig = { path = \"access.log\" }\n\
+           grants = { files = [\"access.log\"] }\n";
+    let setup = Setup::new(format!("chain = [\"access-log\"]\n{config}")).plugins(&["key-auth", "file-log"]);
+    let gateway = setup.start().await;
+    assert_eq!(gateway.get(&format!("/nowhere?b=1&apikey={CANARY}")).await.status, 404);
+    let refused = format!("GET /only?apikey={CANARY} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    let mut raw = Raw::open(gateway.proxy).await;
+    raw.write(refused).await;
+    assert!(raw.read_until("\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
+    let log = eventually(Duration::from_secs(10), async || {
+        let log = gateway.data_file("access.log");
+        if log.lines().count() == 2 { Ok(log) } else { Err(format!("some requests are missing:\n{log}")) }
+    })
+    .await;
+    assert!(log.contains("/nowhere?b=1&apikey=***") && !log.contains(CANARY), "{log}");
 }
 
 async fn start(origin: &Origin, hidden: bool) -> Gateway {

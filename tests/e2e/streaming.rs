@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tollgate_tests::{Connection, Origin, Raw, Setup, WebSocket, curl, eventually, get, post, until};
+use tollgate_tests::{Connection, Http2, Origin, Raw, Setup, WebSocket, curl, eventually, get, post, until};
 
 use crate::configs::{chained, plain};
 
@@ -44,6 +44,20 @@ async fn trailers_pass_both_ways() {
     let text = Raw::exchange(gateway.proxy, request).await;
     assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
     assert_eq!(origin.seen().last().expect("a request").trailers, [("x-sum".to_owned(), "42".to_owned())]);
+}
+
+/// HTTP/2 has trailers behind a body of a stated length, HTTP/1.1 only behind a chunked one.
+#[tokio::test]
+async fn announced_trailers_pass_behind_a_stated_length() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    let mut client = Http2::open(gateway.proxy).await.expect("a connection");
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("x-sum", http::HeaderValue::from_static("42"));
+    let call = post("/", "abc").header("content-length", "3").header("trailer", "x-sum");
+    assert_eq!(client.send_with_trailers(call, trailers).await.expect("an answer").status, 200);
+    let seen = origin.seen().pop().expect("a request");
+    assert_eq!((seen.body_length, seen.trailers), (3, vec![("x-sum".to_owned(), "42".to_owned())]));
 }
 
 #[tokio::test]

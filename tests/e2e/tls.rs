@@ -170,6 +170,43 @@ fn tempfile_of(text: &str) -> (tempfile::TempDir, String) {
     (folder, path)
 }
 
+/// No session that was begun by the word of the old ones is resumed either.
+#[tokio::test]
+async fn authorities_of_clients_are_followed() {
+    let origin = Origin::start();
+    let (old, new) = (Authority::new("tests"), Authority::new("tests"));
+    let (folder, path) = tempfile_of(&old.pem);
+    let tls = format!("client_certificates = \"required\"\nclient_ca_file = \"{path}\"\n");
+    let gateway = started(&origin, &tls, &[("main", "shop.example", &old.issue("shop.example"))]).await;
+    for (name, client) in [("old", old.issue("client")), ("new", new.issue("client"))] {
+        gateway.write_file(&format!("{name}.pem"), &client.certificate);
+        gateway.write_file(&format!("{name}.key"), &client.key);
+    }
+    let accepted = async |name: &str| {
+        let [certificate, key] = ["pem", "key"].map(|end| gateway.path(&format!("{name}.{end}")).display().to_string());
+        curl_to(&gateway, "shop.example", &["--insecure", "--cert", &certificate, "--key", &key]).await.code == 0
+    };
+    assert!(accepted("old").await && !accepted("new").await);
+    let write = |text: &str| std::fs::write(folder.path().join("ca.pem"), text).expect("the folder is ours");
+    write(&new.pem);
+    until(Duration::from_secs(30), "the new one is trusted", async || accepted("new").await).await;
+    assert!(!accepted("old").await);
+    write("nothing");
+    gateway.says("authorities of client certificates can't be used").await;
+    assert!(accepted("new").await && !accepted("old").await, "the last good ones stay");
+    let degraded = &gateway.status().await["degraded_places"][0];
+    assert_eq!(degraded["place"], "proxy.tls.client_ca_file", "{degraded}");
+}
+
+#[tokio::test]
+async fn authorities_that_cannot_be_used_are_refused_before_the_start() {
+    let (_folder, path) = tempfile_of("nothing");
+    let tls = format!("{LISTEN}client_certificates = \"optional\"\nclient_ca_file = \"{path}\"\n");
+    let ran = Setup::new("routes = []").node(&tls).validate();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("proxy.tls.client_ca_file: there is no certificate in it"), "{ran:?}");
+}
+
 #[tokio::test]
 async fn certificates_are_swapped_under_load() {
     let origin = Origin::start();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Authority, Gateway, Identity, Nginx, Origin, Setup, WebSocket, Wire};
+use tollgate_tests::{Authority, Gateway, Identity, Nginx, Origin, Reply, Setup, WebSocket, Wire, until};
 
 use crate::configs::service;
 
@@ -111,8 +111,48 @@ async fn what_can_not_be_built_degrades_its_service_until_it_can() {
     gateway.says("no certificate in nonsense.pem").await;
 
     std::fs::write(gateway.path("later.pem"), &authority.pem).expect("the folder is ours");
-    gateway.write_config(&(config + "# touched\n"));
     gateway.answers("/missing", "the file is there", |reply| reply.status == 200).await;
+}
+
+/// Files of upstream TLS are followed as those of the listeners are.
+#[tokio::test]
+async fn files_that_change_count_at_once_and_broken_ones_do_not() {
+    let (authority, stranger) = (Authority::new("tests"), Authority::new("tests"));
+    let lines = format!("ssl_client_certificate ca.pem;\nssl_verify_client on;\n{ECHO}");
+    let files = [("ca.pem", authority.pem.as_str())];
+    let nginx = Nginx::tls(&authority.issue("localhost"), "", &lines, &files).await;
+    let (first, second) = (authority.issue("first.example"), authority.issue("second.example"));
+    let config = secure("known", &nginx, "ca_file = \"ca.pem\", client_certificate = \"me\"")
+        + "[[certificates]]\nname = \"me\"\ncertificate_file = \"me.pem\"\nkey_file = \"me.key\"\n";
+    let setup = Setup::new(config).file("ca.pem", &stranger.pem);
+    let gateway = setup.file("me.pem", &first.certificate).file("me.key", &first.key).start().await;
+    assert_eq!(gateway.get("/known").await.status, 502, "of somebody else");
+    gateway.write_file("ca.pem", &authority.pem);
+    let shows = |name: &'static str| move |reply: &Reply| reply.text().contains(name);
+    gateway.answers("/known", "the right authority", shows("CN=first.example")).await;
+    gateway.write_file("me.key", &second.key);
+    gateway.write_file("me.pem", &second.certificate);
+    gateway.answers("/known", "the new certificate", shows("CN=second.example")).await;
+
+    gateway.write_file("ca.pem", "no certificate here");
+    gateway.says("TLS files can't be used").await;
+    assert_eq!(gateway.get("/known").await.status, 200, "the last good one is used");
+    let degraded = &gateway.status().await["degraded_places"];
+    assert_eq!(degraded[0]["place"], "service known", "{degraded}");
+    gateway.write_file("ca.pem", &authority.pem);
+    let mended = async || gateway.status().await["degraded_places"].as_array().is_some_and(Vec::is_empty);
+    until(Duration::from_secs(30), "nothing is degraded", mended).await;
+}
+
+#[tokio::test]
+async fn validate_opens_the_files() {
+    let config = service("nonsense", "https://127.0.0.1:1", "tls = { ca_file = \"nonsense.pem\" }")
+        + &service("missing", "https://127.0.0.1:1", "tls = { ca_file = \"missing.pem\" }");
+    let ran = Setup::new(config).file("nonsense.pem", "no certificate here").validate();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for what in ["warning: service nonsense: no certificate in nonsense.pem", "missing.pem can't be read"] {
+        assert!(ran.stdout.contains(what), "{what}: {ran:?}");
+    }
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub fn run(workspace: &Workspace, consent: Consent) -> Result<()> {
 }
 
 /// Builds the gateway as it ships: with link-time optimisation.
-pub fn build_gateway(workspace: &Workspace) -> Result<()> {
+fn build_gateway(workspace: &Workspace) -> Result<()> {
     process::run(workspace.cargo().args(["build", "--profile", "dist", "-p", "tollgate"]))
 }
 

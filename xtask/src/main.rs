@@ -95,7 +95,7 @@ enum Verb {
         /// Modules to build, for instance `key-auth`; all of them by default.
         names: Vec<String>,
     },
-    /// Measure the gateway against nginx, side by side on this machine; prints a Markdown table.
+    /// Measure the gateway beside its peers on this machine; writes benches/RESULTS.md.
     Bench(bench::Options),
     /// Throw made-up bytes at every parser, each for a while; installs cargo-fuzz if it is missing.
     Fuzz(fuzz::Options),
@@ -121,7 +121,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Verb::Test { filter } => test::run(&workspace, consent, filter.as_deref()),
         Verb::Prove { filter } => prove::run(&workspace, consent, filter.as_deref()),
         Verb::BuildPlugins { out, names } => build_plugins::run(&workspace, consent, out, &names),
-        Verb::Bench(options) => bench::run(&workspace, consent, &options).map(drop),
+        Verb::Bench(options) => bench::run(workspace, consent, &options).map(drop),
         Verb::Fuzz(options) => fuzz::run(&workspace, consent, &options),
         Verb::Tidy => tidy::run(&workspace),
         Verb::Dist => dist::run(&workspace, consent),

@@ -18,7 +18,7 @@ pub fn run(workspace: &Workspace, consent: Consent, filter: Option<&str>) -> Res
     test::build(workspace, consent, &mut steps)?;
     steps.step("run the proofs", || run_proofs(workspace, filter, &mut report))?;
     if filter.is_none() {
-        match steps.step("measure", || bench::run(workspace, consent, &bench::Options::default())) {
+        match steps.step("measure", || bench::run(workspace.clone(), consent, &bench::Options::default())) {
             Ok(proofs) => report.proofs.extend(proofs.iter().filter_map(|line| Proof::parse(line))),
             Err(error) => report.failures.push(format!("bench: {error:#}")),
         }

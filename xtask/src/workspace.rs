@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::process;
 
 /// The workspace: its root, its target folder and its members.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Workspace {
     pub root: PathBuf,
     /// The target folder that cargo uses, usually `<root>/target`.
@@ -93,9 +93,9 @@ impl Package {
         self.name.strip_prefix("tollgate-plugin-").unwrap_or(&self.name)
     }
 
-    /// Whether this plugin exists for tests only.
+    /// Whether this plugin exists for tests or benches only.
     pub fn is_guest(&self) -> bool {
-        self.folder.starts_with("tests/guests")
+        self.folder.starts_with("tests/guests") || self.folder.starts_with("benches")
     }
 }
 

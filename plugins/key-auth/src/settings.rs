@@ -9,6 +9,7 @@ pub struct Settings {
     pub headers: Vec<String>,
     /// Query parameters that may hold the key. None by default: addresses end up in logs,
     /// histories and referrers.
+    #[schemars(extend("x-secret-parameters" = true))]
     pub query: Vec<String>,
     /// Removes the key before the request goes to the upstream.
     pub hide_credentials: bool,

@@ -14,7 +14,7 @@ pub use module::{ModuleState, ModuleView};
 pub use plugin::{PluginState, PluginStatus};
 pub use status::{
     CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, ModuleCounts,
-    NodeStatus, Phase,
+    NodeStatus, Phase, TargetOut, TargetState, UpstreamStatus, WorkerFault, WorkerState,
 };
 
 /// What a node tells about itself. Called for every request of the admin and status listeners, on

@@ -73,7 +73,9 @@ struct Readiness {
 
 /// Whether this node should be sent requests.
 async fn ready(State(node): State<Node>) -> Response {
-    let reason = match node.status().phase {
+    let status = node.status();
+    let reason = match status.phase {
+        Phase::Serving if !status.worker_faults.is_empty() => Some("a worker thread does not move"),
         Phase::Serving => None,
         Phase::Starting => Some("no configuration serves yet"),
         Phase::Draining => Some("the node is draining"),

@@ -10,10 +10,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tollgate_model::ConfigSet;
+use tollgate_model::units::TimeSpan;
 
 use crate::node::{
     CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
-    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, TargetOut,
+    TargetState, UpstreamStatus,
 };
 use crate::{NodeView, Timestamp};
 
@@ -68,6 +70,7 @@ impl FakeNode {
             uptime: Duration::from_millis(90_700),
             phase: Phase::Serving,
             workers: 2,
+            worker_faults: Vec::new(),
             configuration: ConfigurationStatus {
                 source: "file:gateway.toml".to_owned(),
                 digest: Some("c0ff33".to_owned()),
@@ -82,6 +85,18 @@ impl FakeNode {
                 state: CertificateState::ExpiresSoon,
                 expires_at: Some(moment(600)),
                 problem: None,
+            }],
+            upstreams: vec![UpstreamStatus {
+                name: "pair".to_owned(),
+                serving: 1,
+                ejected: 1,
+                unhealthy: 0,
+                targets_out: vec![TargetOut {
+                    target: "10.0.0.1:80".to_owned(),
+                    state: TargetState::Ejected,
+                    reason: "reset".to_owned(),
+                    tried_in: Some(TimeSpan(Duration::from_secs(9))),
+                }],
             }],
             modules: ModuleCounts::of(&modules),
         };
@@ -127,6 +142,7 @@ fn metrics() -> NodeMetrics {
         connections_accepted: 12,
         upstream_connections: 2,
         upstream_retries: vec![("sent", 4), ("over_budget", 1)],
+        upstream_ejections: 3,
         upstream_errors: vec![("connect_failed", 1)],
         plugin_faults: vec![("trap", 0)],
         errors: vec![("no_route", 1)],
@@ -135,6 +151,7 @@ fn metrics() -> NodeMetrics {
         reloads_applied: 4,
         reloads_refused: 1,
         limiter_counters: 6,
+        held_bodies: 7,
     }
 }
 

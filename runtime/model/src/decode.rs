@@ -42,6 +42,7 @@ mod certificate;
 mod chain_entry;
 mod condition;
 mod consumer;
+mod health;
 mod pattern;
 mod plugin;
 mod route;

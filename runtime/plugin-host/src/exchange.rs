@@ -168,9 +168,11 @@ impl Exchange {
         self.home = Arc::downgrade(home);
     }
 
-    /// Path and query as the client sent them, without secrets that plugins took from the query.
-    pub fn logged_target(&self) -> Cow<'_, str> {
-        self.masked.apply(self.request.uri.path_and_query().map_or("", PathAndQuery::as_str))
+    /// Path and query as the client sent them, without secrets that plugins took from the query, and
+    /// without the values of these parameters.
+    pub fn logged_target(&self, secret_parameters: &[Box<str>]) -> Cow<'_, str> {
+        let target = self.request.uri.path_and_query().map_or("", PathAndQuery::as_str);
+        self.masked.apply(target, secret_parameters)
     }
 
     pub(crate) fn mask(&mut self, parameter: &str) {

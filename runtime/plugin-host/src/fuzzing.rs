@@ -36,7 +36,7 @@ pub fn masking(data: &[u8]) {
     let query = target.split_once('?').map(|(_, query)| query);
     let mut masked = Masked::default();
     masked.add(name, query);
-    let shown = masked.apply(target);
+    let shown = masked.apply(target, &[]);
     let pairs = |target: &str| -> Vec<(String, String)> {
         let query = target.split_once('?').map_or("", |(_, query)| query);
         form_urlencoded::parse(query.as_bytes()).into_owned().collect()

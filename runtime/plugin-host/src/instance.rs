@@ -206,7 +206,10 @@ where
 {
     store.set_epoch_deadline(1);
     store.data_mut().ticks_left = limits.cpu.as_nanos().div_ceil(TICK.as_nanos()) as u64;
-    let outcome = within(limits.wall, func.call_async(&mut *store, params)).await;
+    let outcome = {
+        let mut call = pin!(func.call_async(&mut *store, params));
+        within(limits.wall, call.as_mut()).await
+    };
     match outcome {
         Some(Ok(returned)) => Ok(returned),
         Some(Err(error)) => Err(fault(&error, store.data().memory.refused)),
@@ -216,8 +219,7 @@ where
 
 /// `None` when the time is over. The timer is only made once the call waits for something: most
 /// never do.
-async fn within<T>(time: Duration, call: impl Future<Output = T>) -> Option<T> {
-    let mut call = pin!(call);
+async fn within<T>(time: Duration, mut call: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     std::future::poll_fn(|context: &mut Context<'_>| {
         if let Poll::Ready(done) = call.as_mut().poll(context) {

@@ -47,6 +47,7 @@ pub use config::{HookLimits, HostConfig};
 pub use error::{HookError, HookErrorKind};
 pub use exchange::{Authority, Exchange, Home, Origin, PreparedAnswer, RequestHead, ResponseHead, ResponseSide};
 pub use host::Host;
+pub use masking::masked_target;
 pub use module::{Hooks, Manifest, ModuleGeneration, ModuleReport, ModuleState};
 pub use plugin::{PluginUse, Subscription};
 pub use ports::directory::{Directory, Identity};

@@ -4,6 +4,7 @@ use tollgate_model::entity::{Grants, Isolation, OnError, Plugin};
 
 use crate::abi;
 use crate::config::HookLimits;
+use crate::masking;
 use crate::module::{Hooks, ModuleGeneration};
 use crate::ports::sink::Sink;
 
@@ -14,6 +15,7 @@ pub struct PluginUse {
     name: Arc<str>,
     module: Arc<ModuleGeneration>,
     settings: Vec<u8>,
+    secret_parameters: Vec<Box<str>>,
     limits: HookLimits,
     /// Set once the module accepted the settings; a use without it is never in a chain.
     subscription: OnceLock<Subscription>,
@@ -38,8 +40,18 @@ impl PluginUse {
             wall: entity.limits.wall.unwrap_or(defaults.wall),
         };
         let settings = serde_json::Value::Object(entity.config.clone()).to_string().into_bytes();
-        let name = entity.name.shared();
-        PluginUse { id, entity, name, module, settings, limits, subscription: OnceLock::new(), sinks: OnceLock::new() }
+        let secret_parameters = masking::secret_parameters(&module.manifest().settings_schema, &entity.config);
+        PluginUse {
+            id,
+            name: entity.name.shared(),
+            entity,
+            module,
+            settings,
+            secret_parameters,
+            limits,
+            subscription: OnceLock::new(),
+            sinks: OnceLock::new(),
+        }
     }
 
     pub fn id(&self) -> u32 {
@@ -56,6 +68,11 @@ impl PluginUse {
 
     pub fn module(&self) -> &Arc<ModuleGeneration> {
         &self.module
+    }
+
+    /// Query parameters whose values are secrets, as its settings name them.
+    pub fn secret_parameters(&self) -> &[Box<str>] {
+        &self.secret_parameters
     }
 
     pub fn subscription(&self) -> Subscription {

@@ -68,10 +68,21 @@ impl Pool {
 
     /// An instance that knows the use; waits a little when all are busy.
     pub(crate) async fn lease(self: &Rc<Pool>, plugin: &Arc<PluginUse>) -> Result<Lease, Fault> {
-        let fresh = plugin.fresh_instances();
-        if !fresh && let Some(instance) = self.take_idle() {
-            return self.made_ready(instance, plugin).await;
+        if !plugin.fresh_instances()
+            && let Some(instance) = self.take_idle()
+        {
+            let mut lease = self.lease_of(instance);
+            if lease.is_ready(plugin) {
+                return Ok(lease);
+            }
+            return Box::pin(lease.made_ready(plugin)).await;
         }
+        // Boxed: most hooks find one that is ready, and have no use for the room that starting one takes.
+        Box::pin(self.lease_another(plugin)).await
+    }
+
+    async fn lease_another(self: &Rc<Pool>, plugin: &Arc<PluginUse>) -> Result<Lease, Fault> {
+        let fresh = plugin.fresh_instances();
         if !self.grow() {
             // An idle one is left only where a fresh one is wanted: it makes room.
             let came_back = match self.take_idle() {
@@ -81,7 +92,7 @@ impl Pool {
             if let Some(instance) = came_back
                 && !fresh
             {
-                return self.made_ready(instance, plugin).await;
+                return self.lease_of(instance).made_ready(plugin).await;
             }
         }
         let mut place = Lease { pool: Rc::clone(self), instance: None, placed: true };
@@ -145,14 +156,8 @@ impl Pool {
         })
     }
 
-    async fn made_ready(self: &Rc<Pool>, instance: Instance, plugin: &Arc<PluginUse>) -> Result<Lease, Fault> {
-        let mut lease = Lease { pool: Rc::clone(self), instance: Some(instance), placed: true };
-        // What other uses left in it is none of this one's business: a fresh instance decides.
-        if lease.prepare(plugin).await.is_err() {
-            lease.instance = None;
-            lease.start(plugin).await?;
-        }
-        Ok(lease)
+    fn lease_of(self: &Rc<Pool>, instance: Instance) -> Lease {
+        Lease { pool: Rc::clone(self), instance: Some(instance), placed: true }
     }
 }
 
@@ -178,6 +183,22 @@ impl Lease {
     async fn start(&mut self, plugin: &Arc<PluginUse>) -> Result<(), Fault> {
         self.instance = Some(Instance::start(&self.pool.module, &self.pool.services).await?);
         self.configured(plugin).await
+    }
+
+    /// It knows the use, and has forgotten those that are gone.
+    fn is_ready(&mut self, plugin: &PluginUse) -> bool {
+        let swaps = self.pool.swaps.get();
+        let instance = self.instance();
+        instance.swept == swaps && instance.is_configured(plugin.id())
+    }
+
+    async fn made_ready(mut self, plugin: &Arc<PluginUse>) -> Result<Lease, Fault> {
+        // What other uses left in it is none of this one's business: a fresh instance decides.
+        if self.prepare(plugin).await.is_err() {
+            self.instance = None;
+            self.start(plugin).await?;
+        }
+        Ok(self)
     }
 
     async fn prepare(&mut self, plugin: &Arc<PluginUse>) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 //! Bodies that hooks want to see: held back whole, or piece by piece.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
@@ -10,19 +11,20 @@ use tollgate_plugin_host::{Outcome, Run};
 
 use crate::body::{BodyError, PieceSender, PipedBody, Progress, RequestBody, UpstreamBody, piped};
 use crate::error::ErrorKind;
+use crate::held::{HeldBodies, Share};
 use crate::record::Seat;
 use crate::timer::within;
-use crate::upstream::ConnectionPool;
 use crate::worker::Shared;
 
-/// A client's whole body, up to `most` bytes.
+/// A client's whole body, up to `most` bytes, and its share of all that are held.
 pub(crate) async fn collect(
     mut incoming: Incoming,
     progress: &Progress,
     most: u64,
     idle: std::time::Duration,
-) -> Result<Bytes, ErrorKind> {
-    let mut whole = BytesMut::new();
+    held: &Arc<HeldBodies>,
+) -> Result<(Bytes, Share), ErrorKind> {
+    let (mut whole, mut share) = (BytesMut::new(), held.share());
     loop {
         progress.await_more();
         let frame = within(idle, incoming.frame()).await.map_err(|_| ErrorKind::ClientTimeout)?;
@@ -32,34 +34,41 @@ pub(crate) async fn collect(
                 if (whole.len() + data.len()) as u64 > most {
                     return Err(ErrorKind::BodyTooLarge);
                 }
+                share.grow(data.len())?;
                 whole.extend_from_slice(&data);
             }
             Some(Err(BodyError(kind))) => return Err(kind),
-            None => return Ok(whole.freeze()),
+            None => return Ok((whole.freeze(), share)),
         }
     }
 }
 
 /// What came of holding an upstream's body back.
 pub(crate) enum Held {
-    Whole(Bytes),
+    Whole(Bytes, Share),
     /// It was larger: what was read already, and the rest to come.
     TooLarge(Bytes),
     BrokeOff(ErrorKind),
 }
 
 /// An upstream's body, up to `most` bytes.
-pub(crate) async fn hold(body: &mut UpstreamBody, pool: &ConnectionPool, most: u64) -> Held {
-    let mut whole = BytesMut::new();
+pub(crate) async fn hold(body: &mut UpstreamBody, worker: &Shared, most: u64) -> Held {
+    let (mut whole, mut share) = (BytesMut::new(), worker.held.share());
     loop {
-        match std::future::poll_fn(|context| body.poll_next(context, pool)).await {
-            // Trailers of a body that hooks rewrite would speak of another one.
-            Some(Ok(frame)) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+        match std::future::poll_fn(|context| body.poll_next(context, &worker.pool)).await {
+            Some(Ok(frame)) => {
+                // Trailers of a body that hooks rewrite would speak of another one.
+                let data: &[u8] = frame.data_ref().map_or(&[], |data| data);
+                if let Err(kind) = share.grow(data.len()) {
+                    return Held::BrokeOff(kind);
+                }
+                whole.extend_from_slice(data);
+            }
             Some(Err(BodyError(kind))) => return Held::BrokeOff(kind),
-            None => return Held::Whole(whole.freeze()),
+            None => return Held::Whole(whole.freeze(), share),
         }
         if whole.len() as u64 > most {
-            return Held::TooLarge(whole.freeze());
+            return Held::TooLarge(share.of(whole.freeze()));
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct ProxyConfig {
     pub path_rules: PathRules,
     /// Bytes of a request's body; `None` is no limit.
     pub body_size: Option<u64>,
+    /// Bytes of all bodies together that are held back for plugins.
+    pub held_bodies: u64,
     /// How long a client may be silent: until the first byte of a request, from the connection's start
     /// or the end of the response before. How long it may take nothing of a response, and how long a
     /// connection of HTTP/2 may have no stream open.
@@ -32,6 +34,8 @@ pub struct ProxyConfig {
     pub upstream_idle_connections: usize,
     /// How long they are kept.
     pub upstream_idle: Duration,
+    /// How long the addresses of a target's name are good for.
+    pub name_ttl: Duration,
     /// How long a worker waits for its connections once it drains.
     pub drain: Duration,
     /// Client connections of all workers together, upgraded ones included; more wait to be accepted.
@@ -61,9 +65,11 @@ impl Default for ProxyConfig {
             target_size: 8 << 10,
             path_rules: PathRules::Strict,
             body_size: None,
+            held_bodies: 256 << 20,
             idle: Duration::from_secs(75),
             upstream_idle_connections: 256,
             upstream_idle: Duration::from_secs(60),
+            name_ttl: Duration::from_secs(10),
             drain: Duration::from_secs(30),
             head: Duration::from_secs(15),
             connections: None,

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::accept::Accepted;
 use crate::admission::Ticket;
+use crate::ending::ClientSocket;
 use crate::fields;
 use crate::framing::{Heads, Remembering};
 use crate::head::HeadWatch;
@@ -31,6 +32,7 @@ pub(crate) async fn serve(worker: Rc<Shared>, accepted: Accepted, ticket: Ticket
     tune(&stream);
     let Ok(local) = stream.local_addr() else { return };
     let ends = Ends::new(peer, local, worker.config.trusts(peer.ip().to_canonical()));
+    let stream = ClientSocket::new(stream, ends.ending.clone());
     match tls {
         None => plain(worker, stream, ends, ticket).await,
         // Boxed, as what follows: plain connections of HTTP/1.1 need not have room for it.
@@ -38,7 +40,7 @@ pub(crate) async fn serve(worker: Rc<Shared>, accepted: Accepted, ticket: Ticket
     }
 }
 
-async fn plain(worker: Rc<Shared>, stream: TcpStream, ends: Ends, ticket: Ticket) {
+async fn plain(worker: Rc<Shared>, stream: ClientSocket, ends: Ends, ticket: Ticket) {
     let recognised = tokio::select! {
         biased;
         recognised = protocol::recognise(stream, worker.config.idle, worker.config.head) => recognised,
@@ -51,7 +53,7 @@ async fn plain(worker: Rc<Shared>, stream: TcpStream, ends: Ends, ticket: Ticket
     }
 }
 
-async fn secured(worker: Rc<Shared>, stream: TcpStream, mut ends: Ends, tls: TlsServer, ticket: Ticket) {
+async fn secured(worker: Rc<Shared>, stream: ClientSocket, mut ends: Ends, tls: TlsServer, ticket: Ticket) {
     let accepted = tokio::select! {
         biased;
         accepted = tls.accept(stream) => accepted,
@@ -123,7 +125,7 @@ where
 
 /// Latency over packet count: heads and small bodies go out at once. And peers that vanished without
 /// a word are found, tunnels' among them.
-pub(crate) fn tune(stream: &TcpStream) {
+fn tune(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
 }

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     PluginFailed,
     /// No plugin instance was free in time.
     PluginBusy,
+    /// Plugins want the whole body, and there is no room for it beside those that are held already.
+    BodiesHeld,
     NoTarget,
     ConnectFailed,
     ConnectTimeout,
@@ -39,7 +41,9 @@ impl ErrorKind {
             ErrorKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorKind::PluginFailed => StatusCode::INTERNAL_SERVER_ERROR,
-            ErrorKind::Degraded | ErrorKind::PluginBusy | ErrorKind::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Degraded | ErrorKind::PluginBusy | ErrorKind::BodiesHeld | ErrorKind::NoTarget => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ErrorKind::ConnectFailed | ErrorKind::UpstreamTls | ErrorKind::UpstreamFailed => StatusCode::BAD_GATEWAY,
             ErrorKind::ConnectTimeout | ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -61,7 +65,7 @@ impl ErrorKind {
             ErrorKind::BodyTooLarge => "the request body is too large",
             ErrorKind::Degraded => "this route can't be served at the moment",
             ErrorKind::PluginFailed => "an internal error occurred",
-            ErrorKind::PluginBusy => "the gateway is overloaded, try again",
+            ErrorKind::PluginBusy | ErrorKind::BodiesHeld => "the gateway is overloaded, try again",
             ErrorKind::NoTarget => "no upstream target is available",
             ErrorKind::ConnectFailed => "the upstream can't be reached",
             ErrorKind::ConnectTimeout => "connecting to the upstream took too long",
@@ -76,7 +80,7 @@ impl ErrorKind {
     /// A client may try the same again, after so many seconds.
     pub(crate) fn retry_after(self) -> Option<u32> {
         match self {
-            ErrorKind::PluginBusy | ErrorKind::NoTarget => Some(1),
+            ErrorKind::PluginBusy | ErrorKind::BodiesHeld | ErrorKind::NoTarget => Some(1),
             ErrorKind::Degraded => Some(5),
             _ => None,
         }
@@ -102,12 +106,13 @@ impl ErrorKind {
             ErrorKind::ClientBody => 14,
             ErrorKind::ClientTimeout => 15,
             ErrorKind::UpstreamTls => 16,
+            ErrorKind::BodiesHeld => 17,
         }
     }
 }
 
 /// Metric labels in the order of [`ErrorKind::index`].
-pub(crate) const LABELS: [&str; 17] = [
+pub(crate) const LABELS: [&str; 18] = [
     "bad_request",
     "no_route",
     "method_not_allowed",
@@ -125,4 +130,5 @@ pub(crate) const LABELS: [&str; 17] = [
     "client_body",
     "client_timeout",
     "upstream_tls",
+    "bodies_held",
 ];

@@ -159,7 +159,7 @@ async fn send_upstream(
     worker: &Rc<Shared>,
     runs: Vec<Run>,
     mut exchange: Box<Exchange>,
-    mut body: UpstreamBody,
+    body: UpstreamBody,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
     let wanting: Vec<Run> = runs.into_iter().filter(|run| run.response_body() != BodyMode::Untouched).collect();
@@ -176,16 +176,29 @@ async fn send_upstream(
     let Some(most) = most.min() else {
         return send_through_hooks(worker, wanting, exchange, body, record);
     };
+    // Boxed: few responses are held back.
+    Box::pin(send_held(worker, wanting, exchange, body, most, record)).await
+}
+
+/// A response that hooks want whole.
+async fn send_held(
+    worker: &Rc<Shared>,
+    wanting: Vec<Run>,
+    exchange: Box<Exchange>,
+    mut body: UpstreamBody,
+    most: u64,
+    mut record: Box<Record>,
+) -> Response<ResponseBody> {
     // In its seat meanwhile: a body hook of the request may want it, and so does the log if the
     // client goes away.
     record.seat.put(exchange);
-    let held = buffered::hold(&mut body, &worker.pool, most).await;
+    let held = buffered::hold(&mut body, worker, most).await;
     let mut exchange = record.exchange().await;
     match held {
-        Held::Whole(whole) => {
+        Held::Whole(whole, share) => {
             let left;
             (exchange, left) = whole_body_hooks(worker, &wanting, exchange, whole).await;
-            send_whole(worker, exchange, Ok(()), left, record)
+            send_whole(worker, exchange, Ok(()), share.of(left), record)
         }
         Held::TooLarge(front) => {
             let head = leave(worker, &mut exchange, &record);

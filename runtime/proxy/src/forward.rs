@@ -19,7 +19,7 @@ use crate::intake::Ends;
 use crate::record::Record;
 use crate::snapshot::ServiceEntry;
 use crate::timer::{Elapsed, Idle};
-use crate::upstream::{Endpoint, InFlight, PooledConnection};
+use crate::upstream::{Balancer, Chosen, InFlight, PooledConnection};
 use crate::worker::Shared;
 
 /// What an upstream answered, and the connection it comes on.
@@ -51,21 +51,22 @@ pub(crate) async fn forward(
     let Outbound { body, progress, upgrade, preserve_host } = outbound;
     let mut attempts = Attempts::begin(worker, service);
     let mut body = Sending::new(body, attempts.are_several(), service);
-    let errand = Errand { worker, ends, service, progress: &progress, upgrade: upgrade.as_ref(), preserve_host };
+    let errand =
+        Errand { worker, ends, service, balancer, progress: &progress, upgrade: upgrade.as_ref(), preserve_host };
     let started = Instant::now();
     let mut last = ErrorKind::NoTarget;
-    while let Some(endpoint) = attempts.target(balancer) {
+    while let Some(target) = attempts.target(balancer) {
         record.attempts += 1;
-        let (kind, again) = match errand.attempt(&endpoint, &attempts, &mut body, record).await {
+        let (kind, again) = match errand.attempt(&target, &attempts, &mut body, record).await {
             Outcome::Answered(forwarded) => {
                 body.let_go();
-                record.upstream = Some(endpoint);
+                record.upstream = Some(target.endpoint);
                 record.upstream_duration = Some(started.elapsed());
                 return Ok(forwarded);
             }
-            Outcome::Unreachable(kind) => (kind, attempts.after_unreachable(endpoint, balancer).await),
+            Outcome::Unreachable(kind) => (kind, attempts.after_unreachable(target.endpoint, balancer).await),
             Outcome::Unsent(kind) => (kind, attempts.after_unsent()),
-            Outcome::Wanted(kind) => (kind, attempts.again(endpoint, balancer).await),
+            Outcome::Wanted(kind) => (kind, attempts.again(target.endpoint, balancer).await),
             Outcome::Failed(kind) => (kind, false),
         };
         last = kind;
@@ -81,6 +82,7 @@ struct Errand<'a> {
     worker: &'a Rc<Shared>,
     ends: &'a Ends,
     service: &'a ServiceEntry,
+    balancer: &'a Balancer,
     progress: &'a Progress,
     upgrade: Option<&'a HeaderValue>,
     preserve_host: bool,
@@ -100,18 +102,14 @@ enum Outcome {
 }
 
 impl Errand<'_> {
-    async fn attempt(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        attempts: &Attempts<'_>,
-        body: &mut Sending,
-        record: &Record,
-    ) -> Outcome {
+    async fn attempt(&self, target: &Chosen, attempts: &Attempts<'_>, body: &mut Sending, record: &Record) -> Outcome {
         let Errand { worker, service, progress, .. } = self;
+        let endpoint = &target.endpoint;
         let mut connection = match worker.pool.connect(endpoint, &service.timeouts, self.upgrade.is_some()).await {
             Ok(connection) => connection,
             Err(failure) => {
                 tracing::warn!(target = &*endpoint.display, detail = failure.detail, "upstream connection failed");
+                self.failed(target, RetryOn::ConnectFailure);
                 return Outcome::Unreachable(failure.kind);
             }
         };
@@ -132,7 +130,10 @@ impl Errand<'_> {
         let again = |on, body: &Sending| attempts.may_repeat(&method) && body.can_repeat() && attempts.granted(on);
         let (kind, on) = match outcome {
             Ok(Ok(response)) => {
-                let wanted = attempts.are_several().then(|| retry::wanted(response.status())).flatten();
+                if self.balancer.answered(target, response.status()) {
+                    worker.metrics.ejections.add(1);
+                }
+                let wanted = attempts.are_several().then(|| RetryOn::of_status(response.status().as_u16())).flatten();
                 if wanted.is_some_and(|on| again(on, body)) {
                     set_aside(worker, response, connection);
                     return Outcome::Wanted(ErrorKind::UpstreamFailed);
@@ -146,8 +147,15 @@ impl Errand<'_> {
                 tracing::debug!(target = &*endpoint.display, detail = failure.detail, "request failed upstream");
                 // The target closed a connection that had been kept, just as this request went out.
                 let stale = connection.reused && failure.lost && method.is_idempotent() && body.can_repeat();
+                if connection.reused && failure.lost {
+                    worker.pool.distrust(endpoint, sent);
+                }
                 if body.back(failure.unsent, failure.refused) || stale {
                     return Outcome::Unsent(failure.kind);
+                }
+                // A kept connection that was closed says nothing of its target.
+                if !(connection.reused && failure.lost) {
+                    self.failed(target, RetryOn::Reset);
                 }
                 (failure.kind, RetryOn::Reset)
             }
@@ -157,10 +165,17 @@ impl Errand<'_> {
             }
             Err(Elapsed) => {
                 connection.suspect(sent);
+                self.failed(target, RetryOn::Timeout);
                 (progress.failure().unwrap_or(ErrorKind::UpstreamTimeout), RetryOn::Timeout)
             }
         };
         if again(on, body) { Outcome::Wanted(kind) } else { Outcome::Failed(kind) }
+    }
+
+    fn failed(&self, target: &Chosen, on: RetryOn) {
+        if self.balancer.failed(target, on) {
+            self.worker.metrics.ejections.add(1);
+        }
     }
 }
 

@@ -53,7 +53,7 @@ impl Heads {
             state.forget();
             return if chunked { Err(UNSEEN) } else { Ok(()) };
         };
-        let Lines { end, bare, has_length } = lines;
+        let Lines { end, bare, has_length, fragment } = lines;
         state.bytes.drain(..end);
         state.next = Next::Head;
         if chunked {
@@ -68,6 +68,7 @@ impl Heads {
         }
         match (bare, chunked && has_length) {
             (true, _) => Err(ErrorKind::BadRequest("a line of the request does not end with CR and LF")),
+            _ if fragment => Err(ErrorKind::BadRequest("the request target has a fragment")),
             (_, true) => Err(ErrorKind::BadRequest("the request has both Transfer-Encoding and Content-Length")),
             _ => Ok(()),
         }
@@ -102,6 +103,8 @@ struct Lines {
     /// A line ended without CR.
     bare: bool,
     has_length: bool,
+    /// Its target has a fragment, which hyper cuts off.
+    fragment: bool,
 }
 
 impl State {
@@ -129,16 +132,17 @@ impl State {
         if !bytes.starts_with(method.as_str().as_bytes()) {
             return None;
         }
-        let (mut at, mut bare, mut has_length) = (0, false, false);
+        let (mut at, mut bare, mut has_length, mut fragment) = (0, false, false, false);
         loop {
             let line = &bytes[at..];
             let length = memchr::memchr(b'\n', line)?;
             let ends_well = length > 0 && line[length - 1] == b'\r';
             bare |= !ends_well;
             has_length |= is_content_length(&line[..length]);
+            fragment |= at == 0 && memchr::memchr(b'#', &line[..length]).is_some();
             at += length + 1;
             if length == usize::from(ends_well) {
-                return Some(Lines { end: start + at, bare, has_length });
+                return Some(Lines { end: start + at, bare, has_length, fragment });
             }
         }
     }
@@ -277,6 +281,19 @@ mod tests {
         heads.over();
         heads.saw(&[b'x'; 65]);
         assert!(heads.check(&Method::POST, &chunked()).is_err(), "longer than is remembered");
+    }
+
+    #[test]
+    fn a_fragment_belongs_to_no_request() {
+        for (head, good) in [
+            ("GET /a#b HTTP/1.1\r\n\r\n", false),
+            ("GET /a?b=1# HTTP/1.1\r\n\r\n", false),
+            ("GET /a%23b HTTP/1.1\r\nReferer: /a#b\r\n\r\n", true),
+        ] {
+            let heads = Heads::new(1 << 16);
+            heads.saw(head.as_bytes());
+            assert_eq!(heads.check(&Method::GET, &HeaderMap::new()).is_ok(), good, "{head:?}");
+        }
     }
 
     #[test]

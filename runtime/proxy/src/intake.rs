@@ -13,6 +13,7 @@ use tollgate_plugin_host::{Authority, RequestHead};
 
 use crate::config::ProxyConfig;
 use crate::drain::OpenCount;
+use crate::ending::Ending;
 use crate::error::ErrorKind;
 use crate::framing::Heads;
 use crate::normal_form::PathRules;
@@ -36,6 +37,8 @@ pub(crate) struct Ends {
     pub(crate) heads: Option<Heads>,
     /// Of an HTTP/2 connection: the streams that are open.
     pub(crate) streams: Option<OpenCount>,
+    /// How the connection is to end.
+    pub(crate) ending: Ending,
 }
 
 impl Ends {
@@ -51,6 +54,7 @@ impl Ends {
             client_certificate: None,
             heads: None,
             streams: None,
+            ending: Ending::default(),
         }
     }
 }

@@ -20,6 +20,7 @@ mod config;
 mod connection;
 mod directory;
 mod drain;
+mod ending;
 mod error;
 mod fields;
 mod finish;
@@ -29,6 +30,7 @@ mod framing;
 pub mod fuzzing;
 mod grpc;
 mod head;
+mod held;
 mod http2;
 mod intake;
 mod metrics;
@@ -48,11 +50,12 @@ mod worker;
 
 pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
-pub use metrics::{Histogram, Totals, WorkerMetrics};
+pub use metrics::{Histogram, Totals, WorkerFault, WorkerMetrics};
 pub use normal_form::PathRules;
 pub use snapshot::{Builder, RouteEntry, Snapshot};
 pub use tls::{
     BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,
     TlsConfig, TlsServer,
 };
+pub use upstream::{HealthChecks, TargetReport, UpstreamHealth, UpstreamReport};
 pub use worker::{Listener, WorkerHandle, spawn};

@@ -1,8 +1,8 @@
 //! Counters of a worker, written by it alone and read by whoever asks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use http::Version;
 use tollgate_plugin_host::HookErrorKind;
@@ -41,6 +41,8 @@ pub struct WorkerMetrics {
     pub(crate) retries: Counter,
     /// Not sent because the service's budget was used up.
     pub(crate) retries_refused: Counter,
+    /// Targets ejected, each time.
+    pub(crate) ejections: Counter,
     pub(crate) log_records_dropped: Counter,
     /// Connections that were closed: their address had as many as it may.
     pub(crate) refused_by_address: Counter,
@@ -50,8 +52,31 @@ pub struct WorkerMetrics {
     pub(crate) accepts_failed: Counter,
     /// Connections given to a worker with fewer.
     pub(crate) handed_over: Counter,
-    pub(crate) heartbeats: Counter,
+    /// Of all workers; each of them tells.
+    pub(crate) held_bodies: Counter,
+    pulse: Pulse,
 }
+
+/// Whether the worker's thread moves.
+#[derive(Debug)]
+struct Pulse {
+    started: Instant,
+    /// Milliseconds after that: the latest beat.
+    beat: AtomicU64,
+    ended: AtomicBool,
+}
+
+/// Why a worker serves nobody, or at least does not look after what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerFault {
+    /// Its thread has not moved for so long.
+    Stuck(Duration),
+    /// Its thread has ended.
+    Ended,
+}
+
+/// Tells that the worker's thread has ended, however it did.
+pub(crate) struct Living(Arc<WorkerMetrics>);
 
 /// All workers together.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +98,9 @@ pub struct Totals {
     pub upstream_connections: u64,
     pub retries: u64,
     pub retries_refused: u64,
+    pub ejections: u64,
+    /// Bytes.
+    pub held_bodies: u64,
     pub log_records_dropped: u64,
 }
 
@@ -109,6 +137,27 @@ impl Counter {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Pulse {
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Pulse { started: Instant::now(), beat: AtomicU64::new(0), ended: AtomicBool::new(false) }
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.0.pulse.ended.store(true, Ordering::Relaxed);
+        if std::thread::panicking() {
+            tracing::error!("a worker panicked: its connections are lost, this node is not ready any more");
+        }
     }
 }
 
@@ -162,9 +211,24 @@ impl WorkerMetrics {
         }
     }
 
-    /// Grows once a second, as long as the worker's thread moves.
-    pub fn heartbeats(&self) -> u64 {
-        self.heartbeats.get()
+    /// The worker's thread moves. Once a second.
+    pub(crate) fn beat(&self) {
+        self.pulse.beat.store(self.pulse.now(), Ordering::Relaxed);
+    }
+
+    /// To be held by the worker's thread.
+    pub(crate) fn live(self: &Arc<Self>) -> Living {
+        Living(Arc::clone(self))
+    }
+
+    /// What is wrong with the worker, which may be still for `patience`: it beats once a second.
+    pub fn fault(&self, patience: Duration) -> Option<WorkerFault> {
+        if self.pulse.ended.load(Ordering::Relaxed) {
+            return Some(WorkerFault::Ended);
+        }
+        let silence = self.pulse.now().saturating_sub(self.pulse.beat.load(Ordering::Relaxed));
+        let silence = Duration::from_millis(silence);
+        (silence > patience).then_some(WorkerFault::Stuck(silence))
     }
 
     /// Sums up all workers.
@@ -183,6 +247,8 @@ impl WorkerMetrics {
             upstream_connections: sum(|worker| &worker.upstream_connections),
             retries: sum(|worker| &worker.retries),
             retries_refused: sum(|worker| &worker.retries_refused),
+            held_bodies: workers.iter().map(|worker| worker.held_bodies.get()).max().unwrap_or_default(),
+            ejections: sum(|worker| &worker.ejections),
             log_records_dropped: sum(|worker| &worker.log_records_dropped),
             ..Totals::default()
         };
@@ -220,3 +286,28 @@ const BOUNDS: [u64; Histogram::BOUNDS.len()] = {
     }
     bounds
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_is_still_or_has_ended_is_noticed() {
+        let metrics = Arc::new(WorkerMetrics::default());
+        let patience = Duration::from_millis(20);
+        let living = metrics.live();
+        assert_eq!(metrics.fault(Duration::from_secs(3600)), None);
+        while metrics.fault(patience).is_none() {
+            std::thread::yield_now();
+        }
+        assert!(matches!(metrics.fault(patience), Some(WorkerFault::Stuck(time)) if time > patience));
+        metrics.beat();
+        assert_eq!(metrics.fault(Duration::from_secs(3600)), None);
+        let thread = std::thread::spawn(move || {
+            let _living = living;
+            panic!("as a worker might");
+        });
+        assert!(thread.join().is_err());
+        assert_eq!(metrics.fault(patience), Some(WorkerFault::Ended));
+    }
+}

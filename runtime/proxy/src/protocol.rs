@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
+use crate::ending::ClientSocket;
 use crate::timer::Idle;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub(crate) struct Opened<T> {
 /// everything else is HTTP/1.1. Costs that no read more, only one comparison. The first byte may take
 /// as long as `silence`, the rest of a preface as long as `patience`.
 pub(crate) async fn recognise(
-    stream: TcpStream,
+    stream: ClientSocket,
     silence: Duration,
     patience: Duration,
-) -> io::Result<(Protocol, Opened<TcpStream>)> {
+) -> io::Result<(Protocol, Opened<ClientSocket>)> {
     let mut first = BytesMut::new();
     let mut timer = Idle::new(silence);
     loop {
@@ -50,7 +50,7 @@ pub(crate) async fn recognise(
     }
 }
 
-fn read_some(stream: &TcpStream, first: &mut BytesMut) -> io::Result<usize> {
+fn read_some(stream: &ClientSocket, first: &mut BytesMut) -> io::Result<usize> {
     // On the stack: a connection that waits for its first byte holds no buffer.
     let mut piece = [0; FIRST_READ];
     let bytes = stream.try_read(&mut piece)?;

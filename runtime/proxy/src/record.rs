@@ -9,14 +9,17 @@ use http::{HeaderMap, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
-use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, Home, PluginUse, RequestHead, Run};
+use tollgate_plugin_host::{
+    CompiledChain, Exchange, FinishedRequest, Home, PluginUse, RequestHead, Run, masked_target,
+};
 
 use crate::body::Progress;
 use crate::buffered;
 use crate::drain::{Open, OpenCount};
+use crate::ending::Ending;
 use crate::error::ErrorKind;
-use crate::framing::Heads;
 use crate::intake::Ends;
+use crate::snapshot::Snapshot;
 use crate::upstream::{ConnectionPool, Endpoint};
 use crate::worker::Shared;
 
@@ -29,6 +32,7 @@ pub(crate) struct Record {
     /// Only of requests that were refused before there was an exchange.
     refused: Option<RequestHead>,
     started: Instant,
+    version: Version,
     /// Weak: a response that streams for a day must not keep yesterday's modules. `None` while it is not
     /// known which chain runs.
     chains: Option<SmallVec<[RanChain; 2]>>,
@@ -41,8 +45,8 @@ pub(crate) struct Record {
     complete: bool,
     /// The client's connection can't serve another request.
     closing: bool,
-    /// Of an HTTP/1.1 connection: it is told when the request is over.
-    heads: Option<Heads>,
+    /// Its connection is told when the request is over, and how it ended.
+    ends: Rc<Ends>,
     /// Of an HTTP/2 connection: this request's stream, open until all is sent.
     stream: Option<Open>,
 }
@@ -87,7 +91,7 @@ impl Seat {
 }
 
 impl Record {
-    pub(crate) fn begin(worker: &Rc<Shared>, ends: &Ends, version: Version) -> Box<Record> {
+    pub(crate) fn begin(worker: &Rc<Shared>, ends: &Rc<Ends>, version: Version) -> Box<Record> {
         worker.metrics.version(version);
         Box::new(Record {
             worker: Rc::clone(worker),
@@ -95,6 +99,7 @@ impl Record {
             home: None,
             refused: None,
             started: Instant::now(),
+            version,
             chains: None,
             upstream: None,
             upstream_duration: None,
@@ -104,14 +109,14 @@ impl Record {
             response_bytes: 0,
             complete: false,
             closing: false,
-            heads: ends.heads.clone(),
+            ends: Rc::clone(ends),
             stream: ends.streams.as_ref().map(OpenCount::open),
         })
     }
 
     /// What is wrong with the way the request came; its connection ends then.
     pub(crate) fn check_framing<B>(&mut self, request: &Request<B>) -> Result<(), ErrorKind> {
-        let Some(heads) = &self.heads else { return Ok(()) };
+        let Some(heads) = &self.ends.heads else { return Ok(()) };
         let checked = heads.check(request.method(), request.headers());
         self.closing |= checked.is_err();
         checked
@@ -190,6 +195,16 @@ impl Record {
 
     pub(crate) fn broke_off(&mut self, kind: ErrorKind) {
         self.worker.metrics.error(kind);
+        // Any other version tells its client where the body should have ended.
+        if self.version == Version::HTTP_10 {
+            self.ends.ending.reset();
+        }
+    }
+
+    /// How the connection is to end that changed to another protocol. (Of HTTP/2 it is a stream that
+    /// changed, not the connection.)
+    pub(crate) fn tunnel_ending(&self) -> Option<&Ending> {
+        self.stream.is_none().then_some(&self.ends.ending)
     }
 
     fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>, duration: Duration) {
@@ -198,11 +213,17 @@ impl Record {
             return;
         }
         let Record { worker, .. } = self;
+        // Without a query there is nothing to mask.
+        let snapshot = head.uri.query().map(|_| worker.snapshot());
+        let secret_parameters = snapshot.as_deref().map_or(&[][..], Snapshot::secret_parameters);
         let client = head.client.to_string();
         let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
         let target = match exchange {
-            Some(exchange) => exchange.logged_target(),
-            None => head.uri.path_and_query().map_or("", |target| target.as_str()).into(),
+            Some(exchange) => exchange.logged_target(secret_parameters),
+            None => {
+                let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+                masked_target(target, secret_parameters)
+            }
         };
         let finished = FinishedRequest {
             started_at: (SystemTime::now() - duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
@@ -254,8 +275,11 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let Some(heads) = &self.heads {
+        if let Some(heads) = &self.ends.heads {
             heads.over();
+            if self.closing || self.request.as_ref().is_some_and(|progress| !progress.is_done()) {
+                self.ends.ending.linger();
+            }
         }
         let duration = self.started.elapsed();
         self.worker.metrics.request(self.status, duration, self.upstream_duration);

@@ -20,7 +20,8 @@ use crate::upgrade::Upgrade;
 use crate::worker::Shared;
 use crate::{buffered, fields, finish};
 
-/// Serves one request.
+/// Serves one request. What few requests need is boxed: the story of one has to be moved when it begins, all
+/// that it could need included.
 pub(crate) async fn handle(
     worker: Rc<Shared>,
     ends: Rc<Ends>,
@@ -37,10 +38,10 @@ pub(crate) async fn handle(
     let snapshot = worker.snapshot();
     let route = match framed.and(taken_in).and_then(|()| routed(&snapshot, &mut head)) {
         Ok(Some(route)) => route,
-        Ok(None) => return refused(respond::options(), head, incoming, record).await,
+        Ok(None) => return Box::pin(refused(respond::options(), head, incoming, record)).await,
         Err(kind) => {
             worker.metrics.error(kind);
-            return refused(respond::error(kind, &head), head, incoming, record).await;
+            return Box::pin(refused(respond::error(kind, &head), head, incoming, record)).await;
         }
     };
     let directory = Arc::clone(&snapshot.directory);
@@ -61,9 +62,13 @@ pub(crate) async fn handle(
 
     let (exchange, passed) = call.request_hooks(exchange, &directory, &mut record).await;
     let (mut exchange, ready) = match passed {
-        Ok(()) => call.request_body(exchange, incoming, &progress, &record).await,
+        Ok(()) if http_body::Body::is_end_stream(&incoming) => {
+            progress.finish();
+            (exchange, Ok(RequestBody::Empty))
+        }
+        Ok(()) => Box::pin(call.request_body(exchange, incoming, &progress, &record)).await,
         Err(stop) => {
-            record.discard(incoming, &exchange.request.headers).await;
+            Box::pin(record.discard(incoming, &exchange.request.headers)).await;
             (exchange, Err(stop))
         }
     };
@@ -71,7 +76,7 @@ pub(crate) async fn handle(
         Ok(body) => body,
         Err(stop) => {
             let answer = stop.into_answer(&worker, &mut exchange);
-            return finish::answer(&worker, &call.runs, exchange, answer, record).await;
+            return Box::pin(finish::answer(&worker, &call.runs, exchange, answer, record)).await;
         }
     };
     let outbound = Outbound {
@@ -89,7 +94,7 @@ pub(crate) async fn handle(
         Err(kind) => {
             let mut exchange = record.exchange().await;
             let answer = Stop::Error(kind).into_answer(&worker, &mut exchange);
-            finish::answer(&worker, &call.runs, exchange, answer, record).await
+            Box::pin(finish::answer(&worker, &call.runs, exchange, answer, record)).await
         }
     }
 }
@@ -183,7 +188,7 @@ impl Call<'_> {
         (exchange, Stop::unless_passed(outcome))
     }
 
-    /// The body for the upstream: untouched, held back for hooks, or through them piece by piece.
+    /// The body for the upstream, where there is one: untouched, held back for hooks, or through them piece by piece.
     async fn request_body(
         &self,
         mut exchange: Box<Exchange>,
@@ -191,10 +196,6 @@ impl Call<'_> {
         progress: &Rc<Progress>,
         record: &Record,
     ) -> (Box<Exchange>, Result<RequestBody, Stop>) {
-        if http_body::Body::is_end_stream(&incoming) {
-            progress.finish();
-            return (exchange, Ok(RequestBody::Empty));
-        }
         let idle = self.route.service.timeouts.idle;
         let wanting: Vec<(&Run, BodyMode)> = self.runs.iter().map(|run| (run, run.request_body())).collect();
         let held = wanting.iter().filter_map(|(_, mode)| match mode {
@@ -202,8 +203,9 @@ impl Call<'_> {
             _ => None,
         });
         if let Some(most) = held.min() {
-            let mut whole = match buffered::collect(incoming, progress, most, idle).await {
-                Ok(whole) => whole,
+            let collected = buffered::collect(incoming, progress, most, idle, &self.worker.held).await;
+            let (mut whole, share) = match collected {
+                Ok(collected) => collected,
                 Err(kind) => return (exchange, Err(Stop::Error(kind))),
             };
             for (run, _) in wanting.iter().filter(|(_, mode)| *mode != BodyMode::Untouched) {
@@ -214,7 +216,7 @@ impl Call<'_> {
                 }
             }
             exchange.request.headers.remove(http::header::CONTENT_LENGTH);
-            return (exchange, Ok(RequestBody::Whole(Some(whole))));
+            return (exchange, Ok(RequestBody::Whole(Some(share.of(whole)))));
         }
         let streaming: Vec<Run> =
             wanting.iter().filter(|(_, mode)| *mode == BodyMode::Streamed).map(|(run, _)| (*run).clone()).collect();
@@ -248,5 +250,21 @@ impl Stop {
                 respond::error(kind, &exchange.request)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// It is moved when it begins, and it is memory of each request: what few need belongs into a box.
+    #[test]
+    fn the_story_of_a_request_is_short() {
+        let size = size_of_future(|(worker, ends, request)| handle(worker, ends, request));
+        assert!(size <= 6 << 10, "{size} bytes");
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use http::uri::PathAndQuery;
 use tollgate_keys::Pepper;
-use tollgate_model::entity::{Destination, Retries, Route, Scheme, Service, Timeouts};
+use tollgate_model::entity::{Destination, Retries, Route, Scheme, Service, Timeouts, Upstream};
 use tollgate_model::{Chain, ChainLink, ConfigSet, Level, Name, Router};
 use tollgate_plugin_host::{CompiledChain, Degraded, PluginUse, Prepared};
 
 use crate::directory::ConsumerDirectory;
-use crate::upstream::{Address, Balancer, Endpoints, Round, TlsClient, TlsClients};
+use crate::upstream::{Address, Balancer, Endpoint, Endpoints, Names, Round, TlsClients, TlsSide, UpstreamHealth};
 
 /// Everything that requests are served by.
 pub struct Snapshot {
@@ -24,12 +24,20 @@ pub struct Snapshot {
     pub(crate) directory: Arc<ConsumerDirectory>,
     routes: HashMap<Arc<str>, Arc<RouteEntry>, RandomState>,
     uses: Vec<Arc<PluginUse>>,
+    /// Of all uses: a request may have been refused before it came to the one that it was for.
+    secret_parameters: Vec<Box<str>>,
     /// The global chain alone, without its broken plugins: who logs requests that no route took, or one
     /// that can't be served.
     unrouted: Option<Arc<CompiledChain>>,
     endpoints: Endpoints,
     services: BTreeMap<Name, Arc<ServiceEntry>>,
+    healths: Healths,
+    /// Services that serve by older TLS files than there are, and why.
+    stale_tls: Vec<(String, String)>,
 }
+
+/// How upstreams are, of those where something is to be judged.
+type Healths = BTreeMap<Name, Arc<UpstreamHealth>>;
 
 /// A route and all that a request on it needs.
 pub struct RouteEntry {
@@ -54,22 +62,37 @@ pub(crate) struct ServiceEntry {
 pub struct Builder {
     pepper: Arc<Pepper>,
     tls: TlsClients,
+    names: Names,
     last: Option<Arc<Snapshot>>,
     count: u64,
 }
 
 impl Builder {
     /// `pepper` keys the hashes that credentials are found by; relative paths of the configuration
-    /// start at `folder`.
-    pub fn new(pepper: Pepper, folder: impl Into<PathBuf>) -> Builder {
-        Builder { pepper: Arc::new(pepper), tls: TlsClients::new(folder.into()), last: None, count: 0 }
+    /// start at `folder`; `name_ttl` is how long the address of a name is good for.
+    pub fn new(pepper: Pepper, folder: impl Into<PathBuf>, name_ttl: Duration) -> Builder {
+        let (tls, names) = (TlsClients::new(folder.into()), Names::new(name_ttl));
+        Builder { pepper: Arc::new(pepper), tls, names, last: None, count: 0 }
+    }
+
+    /// The files of upstream TLS that the last snapshot was built by, or would have been.
+    pub fn tls_files(&self) -> Vec<PathBuf> {
+        self.tls.files().collect()
+    }
+
+    /// Whether one of them has changed since: another snapshot of the same set would differ.
+    pub fn tls_files_changed(&self) -> bool {
+        self.tls.have_changed()
     }
 
     pub fn build(&mut self, set: &Arc<ConfigSet>, prepared: &Prepared) -> Arc<Snapshot> {
         let last = self.last.as_deref();
         let mut endpoints = last.map(|last| last.endpoints.clone()).unwrap_or_default();
         let mut tls = self.tls.round();
-        let services = services(set, last, &mut endpoints, &mut tls);
+        let healths = healths(set, last);
+        let mut stale_tls = Vec::new();
+        let mut reach = Reach { names: &self.names, endpoints: &mut endpoints, tls: &mut tls, stale: &mut stale_tls };
+        let services = services(set, &healths, last, &mut reach);
         tls.finish();
         let mut chains = ChainCache::default();
         let entries: Vec<(Arc<Route>, Arc<RouteEntry>)> = set
@@ -84,16 +107,24 @@ impl Builder {
         endpoints.retain_used(services.values().filter_map(|service| service.balancer.as_ref().ok()));
         self.count += 1;
         let previous = last.map(|last| (&*last.directory, &*last.set));
+        let uses: Vec<_> = prepared.plugins.values().filter_map(|plugin| plugin.as_ref().ok()).cloned().collect();
+        let mut secret_parameters: Vec<Box<str>> =
+            uses.iter().flat_map(|plugin| plugin.secret_parameters()).cloned().collect();
+        secret_parameters.sort();
+        secret_parameters.dedup();
         let snapshot = Arc::new(Snapshot {
             number: self.count,
             set: Arc::clone(set),
             directory: Arc::new(ConsumerDirectory::build(set, prepared, &self.pepper, previous)),
             routes: entries.iter().map(|(_, entry)| (Arc::clone(&entry.name), Arc::clone(entry))).collect(),
             router: Router::build(entries),
-            uses: prepared.plugins.values().filter_map(|plugin| plugin.as_ref().ok()).cloned().collect(),
+            uses,
+            secret_parameters,
             unrouted: CompiledChain::compile(&intact_global_chain(set, prepared), prepared).ok(),
             endpoints,
             services,
+            healths,
+            stale_tls,
         });
         self.last = Some(Arc::clone(&snapshot));
         snapshot
@@ -127,6 +158,29 @@ impl Snapshot {
         all
     }
 
+    /// Services whose TLS files can't be used as they are, and why: the last good ones serve.
+    pub fn stale_tls(&self) -> &[(String, String)] {
+        &self.stale_tls
+    }
+
+    /// How its upstreams are, as it changes.
+    pub fn healths(&self) -> Vec<Arc<UpstreamHealth>> {
+        self.healths.values().cloned().collect()
+    }
+
+    /// Upstreams with a health check, and their targets as the first service that sends them requests
+    /// reaches them.
+    pub(crate) fn checked(&self) -> Vec<(Arc<UpstreamHealth>, Vec<Arc<Endpoint>>)> {
+        let mut checked: Vec<(Arc<UpstreamHealth>, _)> = Vec::new();
+        for balancer in self.services.values().filter_map(|service| service.balancer.as_ref().ok()) {
+            let Some(health) = balancer.health().filter(|health| health.check.is_some()) else { continue };
+            if !checked.iter().any(|(known, _)| Arc::ptr_eq(known, health)) {
+                checked.push((Arc::clone(health), balancer.endpoints().cloned().collect()));
+            }
+        }
+        checked
+    }
+
     /// Uses that want the record of a request on this route, or of one that found no route, or a
     /// degraded one.
     pub(crate) fn loggers(&self, route: &str) -> impl Iterator<Item = &Arc<PluginUse>> {
@@ -139,6 +193,11 @@ impl Snapshot {
 
     pub(crate) fn uses(&self) -> impl Iterator<Item = &Arc<PluginUse>> {
         self.uses.iter()
+    }
+
+    /// Query parameters whose values are never written down.
+    pub(crate) fn secret_parameters(&self) -> &[Box<str>] {
+        &self.secret_parameters
     }
 
     pub(crate) fn route(&self, name: &str) -> Option<&Arc<RouteEntry>> {
@@ -159,15 +218,34 @@ fn intact_global_chain(set: &ConfigSet, prepared: &Prepared) -> Chain {
     Chain { links: links.collect() }
 }
 
+/// What endpoints are made of.
+struct Reach<'a, 'b> {
+    names: &'a Names,
+    endpoints: &'a mut Endpoints,
+    tls: &'a mut Round<'b>,
+    stale: &'a mut Vec<(String, String)>,
+}
+
+fn healths(set: &ConfigSet, last: Option<&Snapshot>) -> Healths {
+    let health = |upstream: &Arc<Upstream>| {
+        let before = last.and_then(|last| last.healths.get(&upstream.name));
+        Some((upstream.name.clone(), UpstreamHealth::of(upstream, before)?))
+    };
+    set.upstreams.values().filter_map(health).collect()
+}
+
 fn services(
     set: &ConfigSet,
+    healths: &Healths,
     last: Option<&Snapshot>,
-    endpoints: &mut Endpoints,
-    tls: &mut Round<'_>,
+    reach: &mut Reach<'_, '_>,
 ) -> BTreeMap<Name, Arc<ServiceEntry>> {
     let mut entries = BTreeMap::new();
     for service in set.services.values() {
-        let tls = (service.destination.scheme() == Scheme::Https).then(|| tls.client(set, service)).transpose();
+        let tls = (service.destination.scheme() == Scheme::Https).then(|| reach.tls.client(set, service)).transpose();
+        if let Ok(Some(TlsSide { problem: Some(problem), .. })) = &tls {
+            reach.stale.push((format!("service {}", service.name), problem.clone()));
+        }
         let kept = last.and_then(|last| {
             let old = last.services.get(&service.name)?;
             let same_upstream = match &service.destination {
@@ -183,31 +261,37 @@ fn services(
             let same = same_upstream && same_tls && (Arc::ptr_eq(&old.entity, service) || old.entity == *service);
             same.then(|| Arc::clone(old))
         });
-        let entry = kept.unwrap_or_else(|| Arc::new(service_entry(set, service, endpoints, tls)));
+        let entry = kept.unwrap_or_else(|| Arc::new(service_entry(set, healths, service, reach, tls)));
         entries.insert(service.name.clone(), entry);
     }
     entries
 }
 
-fn number(tls: &Option<Arc<TlsClient>>) -> Option<u64> {
-    tls.as_ref().map(|tls| tls.number)
+fn number(tls: &Option<TlsSide>) -> Option<u64> {
+    tls.as_ref().map(|tls| tls.client.number)
 }
 
 fn service_entry(
     set: &ConfigSet,
+    healths: &Healths,
     service: &Arc<Service>,
-    endpoints: &mut Endpoints,
-    tls: Result<Option<Arc<TlsClient>>, String>,
+    reach: &mut Reach<'_, '_>,
+    tls: Result<Option<TlsSide>, String>,
 ) -> ServiceEntry {
     let number = tls.as_ref().ok().and_then(number);
     let balancer = tls.and_then(|tls| {
         let (scheme, protocol) = (service.destination.scheme(), service.protocol);
-        let mut endpoint =
-            |host: &str, port| endpoints.at(Address { scheme, host: host.to_owned(), port, protocol }, tls.as_deref());
+        let mut endpoint = |host: &str, port| {
+            let address = Address { scheme, host: host.to_owned(), port, protocol };
+            reach.endpoints.at(reach.names, address, tls.as_ref().map(|tls| &*tls.client))
+        };
         match &service.destination {
             Destination::Host { host, port, .. } => endpoint(host, *port).map(Balancer::single),
             Destination::Upstream { upstream, .. } => match set.upstreams.get(upstream) {
-                Some(upstream) => Balancer::of(upstream, |target| endpoint(&target.host, target.port)),
+                Some(upstream) => {
+                    let health = healths.get(&upstream.name).cloned();
+                    Balancer::of(upstream, health, |target| endpoint(&target.host, target.port))
+                }
                 // References of a set resolve; an empty balancer answers 503.
                 None => Ok(Balancer::empty()),
             },

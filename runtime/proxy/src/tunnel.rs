@@ -33,6 +33,9 @@ pub(crate) fn open(
 ) -> Response<ResponseBody> {
     let status = if upgrading.by_connect { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
     record.answered(status);
+    if let Some(ending) = record.tunnel_ending() {
+        ending.half_close();
+    }
     if !upgrading.by_connect {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, upgrading.protocol.clone());
@@ -63,7 +66,12 @@ async fn carry(worker: Rc<Shared>, upgrading: Upgrading, mut record: Box<Record>
             record.count_response(down as usize);
             record.complete();
         }
-        Err(error) => tracing::debug!(%error, "tunnel ended"),
+        Err(error) => {
+            if let Some(ending) = record.tunnel_ending() {
+                ending.reset();
+            }
+            tracing::debug!(%error, "tunnel ended");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,6 +16,7 @@ use crate::accept;
 use crate::admission::{Admission, Arrival};
 use crate::config::ProxyConfig;
 use crate::drain::{OpenCount, Reached, Stage, Stages};
+use crate::held::HeldBodies;
 use crate::intake::RequestIds;
 use crate::metrics::WorkerMetrics;
 use crate::snapshot::Snapshot;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) connections: OpenCount,
     pub(crate) tunnels: OpenCount,
     pub(crate) admission: Arc<Admission>,
+    /// Bodies that are held back, of all workers.
+    pub(crate) held: Arc<HeldBodies>,
     /// This worker's number.
     pub(crate) index: usize,
     snapshot: RefCell<Arc<Snapshot>>,
@@ -67,10 +70,11 @@ pub fn spawn(
     snapshot: Arc<Snapshot>,
 ) -> io::Result<Vec<WorkerHandle>> {
     let (admission, inboxes) = Admission::new(&config, listeners.len());
+    let held = HeldBodies::new(config.held_bodies);
     let sources = listeners.into_iter().zip(inboxes).map(|(listeners, inbox)| Sources { listeners, inbox });
     let start = |(index, sources)| {
         let (config, plugins) = (Arc::clone(&config), Arc::clone(&plugins));
-        start(index, sources, config, plugins, Arc::clone(&snapshot), Arc::clone(&admission))
+        start(index, sources, config, plugins, Arc::clone(&snapshot), Arc::clone(&admission), Arc::clone(&held))
     };
     sources.enumerate().map(start).collect()
 }
@@ -88,6 +92,7 @@ fn start(
     plugins: Arc<plugin_host::Host>,
     snapshot: Arc<Snapshot>,
     admission: Arc<Admission>,
+    held: Arc<HeldBodies>,
 ) -> io::Result<WorkerHandle> {
     let (swaps, swapped) = mpsc::unbounded_channel();
     let (draining, drain) = watch::channel(false);
@@ -96,10 +101,14 @@ fn start(
     for listener in &sources.listeners {
         listener.socket.set_nonblocking(true)?;
     }
+    let living = metrics.live();
+    let (begun, beginning) = std::sync::mpsc::sync_channel(1);
     let runtime = move || {
+        let _living = living;
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => runtime.block_on(async move {
+                let _ = begun.send(Ok(()));
                 let shared = Rc::new(Shared {
                     plugins: plugin_host::Worker::new(plugins),
                     pool: ConnectionPool::new(config.upstream_idle_connections, config.upstream_idle),
@@ -109,6 +118,7 @@ fn start(
                     connections: OpenCount::default(),
                     tunnels: OpenCount::default(),
                     admission,
+                    held,
                     index,
                     snapshot: RefCell::new(Arc::clone(&snapshot)),
                     stages: Stages::default(),
@@ -117,10 +127,14 @@ fn start(
                 shared.serve_by(snapshot);
                 run(shared, sources, swapped, drain).await;
             }),
-            Err(error) => tracing::error!(%error, "worker can't start"),
+            Err(error) => {
+                let _ = begun.send(Err(error));
+            }
         }
     };
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(runtime)?;
+    // A node that says it is ready has all its workers.
+    beginning.recv().unwrap_or_else(|_| Err(io::Error::other("a worker's thread ended at its start")))?;
     Ok(WorkerHandle { swaps, draining, metrics, thread })
 }
 
@@ -245,17 +259,24 @@ impl Shared {
 
     fn keep_house(&self) {
         let snapshot = self.snapshot();
+        let now = Instant::now();
+        for endpoint in snapshot.endpoints().iter().filter(|endpoint| endpoint.load() > 0 || self.pool.keeps(endpoint))
+        {
+            // Connections that are kept would lead to its old address for ever.
+            endpoint.refresh_name(now);
+        }
         self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
         self.retry_budgets.sweep();
         if self.admission.is_short_of_descriptors() {
             self.pool.close_idle();
         }
         self.plugins.keep_house();
+        self.metrics.held_bodies.set(self.held.bytes());
         self.metrics.upstream_connections.set(self.pool.open());
         self.metrics.set_plugin_faults(self.plugins.faults());
         self.metrics.log_records_dropped.set(self.plugins.dropped_records());
         self.count_connections();
-        self.metrics.heartbeats.add(1);
+        self.metrics.beat();
     }
 }
 

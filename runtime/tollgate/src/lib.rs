@@ -1,6 +1,7 @@
 //! The gateway's program: one verb a file in `cmd`, the node's own file in `config`, and the place
 //! where everything is put together, `node`. A library only so that the fuzzer reaches what reads bytes.
 
+mod authorities;
 mod certificates;
 mod cli;
 mod cmd;

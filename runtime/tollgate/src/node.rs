@@ -12,6 +12,7 @@ use tollgate_plugin_host::Host;
 use tollgate_proxy::{Builder, Certificates, Listener, TlsServer, WorkerHandle};
 use tollgate_store::{FileStore, Watch};
 
+use crate::authorities::ClientAuthorities;
 use crate::cmd::Invalid;
 use crate::config::NodeConfig;
 use crate::control::Control;
@@ -76,7 +77,7 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let certificates = Arc::new(Certificates::default());
     let tls = tls_server(&config, &certificates)?;
-    let (mut reconciler, watch) = reconciler(&config, &host, &state, certificates)?;
+    let (mut reconciler, watch) = reconciler(&config, &host, &state, certificates, tls.as_ref())?;
     let first = reconciler.first().await.map_err(Invalid)?;
     let proxy = Arc::new(descriptors::bounded(&config.proxy, limit));
     let doors = by_worker(listeners.proxy, listeners.tls, tls);
@@ -140,12 +141,16 @@ fn reconciler(
     host: &Arc<Host>,
     state: &Arc<NodeState>,
     certificates: Arc<Certificates>,
+    tls: Option<&TlsServer>,
 ) -> anyhow::Result<(Reconciler, Watch)> {
     let store = FileStore::open(&config.store);
     let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
     let folder = config.store.parent().unwrap_or(Path::new("."));
-    let builder = Builder::new(Pepper::random(), folder);
-    Ok((Reconciler::new(store, Arc::clone(host), builder, Arc::clone(state), certificates), watch))
+    let builder = Builder::new(Pepper::random(), folder, config.proxy.name_ttl);
+    let authorities = config.client_ca_file.clone().zip(tls.cloned());
+    let authorities = authorities.map(|(file, server)| ClientAuthorities::new(file, server));
+    let reconciler = Reconciler::new(store, Arc::clone(host), builder, Arc::clone(state), certificates, authorities);
+    Ok((reconciler, watch))
 }
 
 /// What each worker accepts from.

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use tollgate_model::{ConfigSet, Name};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
-use tollgate_proxy::{Builder, Certificates, Snapshot, WorkerHandle};
+use tollgate_proxy::{Builder, Certificates, HealthChecks, Snapshot, WorkerHandle};
 use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 
+use crate::authorities::ClientAuthorities;
 use crate::certificates::CertificateFiles;
 use crate::config::environment;
 use crate::settings_report::{settings_report, tell_refused};
@@ -21,6 +22,9 @@ pub struct Reconciler {
     builder: Builder,
     state: Arc<NodeState>,
     certificates: CertificateFiles,
+    /// Of client certificates.
+    authorities: Option<ClientAuthorities>,
+    checks: HealthChecks,
     applied: Applied,
     /// The file that was last read to its end.
     taken: Option<Look>,
@@ -50,10 +54,12 @@ impl Reconciler {
         builder: Builder,
         state: Arc<NodeState>,
         certificates: Arc<Certificates>,
+        authorities: Option<ClientAuthorities>,
     ) -> Reconciler {
         let folder = store.path().parent().unwrap_or(std::path::Path::new("."));
         let certificates = CertificateFiles::new(folder, certificates);
-        Reconciler { store, host, builder, state, certificates, applied: Applied::default(), taken: None }
+        let (checks, applied) = (HealthChecks::default(), Applied::default());
+        Reconciler { store, host, builder, state, certificates, authorities, checks, applied, taken: None }
     }
 
     /// The first snapshot, or what is wrong with the configuration.
@@ -78,7 +84,7 @@ impl Reconciler {
     pub async fn follow(&mut self, mut watch: Watch, workers: &[WorkerHandle]) {
         let always = watch.watched().to_vec();
         loop {
-            watch.follow(always.iter().cloned().chain(self.certificates.watched()).collect());
+            watch.follow(always.iter().cloned().chain(self.tls_files()).collect());
             let pause = if self.certificates.is_unsettled() { FILES_SETTLE } else { REGULARLY };
             tokio::select! {
                 () = watch.changed() => {}
@@ -92,8 +98,28 @@ impl Reconciler {
         }
     }
 
-    /// What TLS clients are shown: of the set that serves.
+    /// Files of certificates, keys and authorities, of both sides.
+    fn tls_files(&self) -> Vec<Watched> {
+        let upstreams = self.builder.tls_files().into_iter().map(Watched::File);
+        let clients = self.authorities.as_ref().map(ClientAuthorities::watched);
+        let mut files: Vec<Watched> = self.certificates.watched();
+        for file in upstreams.chain(clients) {
+            // A certificate may be shown to both sides.
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+        files
+    }
+
+    /// What TLS clients are shown: of the set that serves. And whose clients' certificates are taken.
     fn refresh_certificates(&mut self) {
+        if let Some(authorities) = &mut self.authorities
+            && authorities.refresh()
+        {
+            let problem = authorities.problem().map(str::to_owned);
+            self.state.change(|serving| serving.client_ca_problem = problem);
+        }
         if let Some(reports) = self.certificates.refresh(&self.applied.set) {
             self.state.change(|serving| serving.certificates = reports);
         }
@@ -120,12 +146,23 @@ impl Reconciler {
             Some(Ok(_)) => {
                 // The file is what serves: whatever was wrong with it is mended.
                 self.state.change(|serving| serving.last_error = None);
-                return;
+                return self.apply_tls_files(workers).await;
             }
             Some(Err(report)) => self.refuse(&report),
         }
         if modules_changed {
             self.apply_modules(workers).await;
+        } else {
+            self.apply_tls_files(workers).await;
+        }
+    }
+
+    /// New files of upstream TLS under the configuration that serves.
+    async fn apply_tls_files(&mut self, workers: &[WorkerHandle]) {
+        if self.builder.tls_files_changed() {
+            let Applied { set, prepared, digest, .. } = &self.applied;
+            let candidate = Candidate { set: Arc::clone(set), prepared: prepared.clone(), digest: *digest };
+            self.apply(candidate, workers).await;
         }
     }
 
@@ -171,6 +208,9 @@ impl Reconciler {
         for (place, reason) in &degraded {
             tracing::error!(place, reason, "can't be served on this node");
         }
+        for (place, reason) in snapshot.stale_tls() {
+            tracing::error!(place, reason, "TLS files can't be used, the last good ones are");
+        }
         self.applied = Applied {
             set: Arc::clone(&set),
             prepared: prepared.clone(),
@@ -179,6 +219,11 @@ impl Reconciler {
         };
         // Before the workers are told: a host that is new has its certificate with its routes.
         self.refresh_certificates();
+        self.checks.follow(&snapshot);
+        let healths = snapshot.healths();
+        let stale = snapshot.stale_tls().iter();
+        let stale = stale.map(|(place, reason)| (place.clone(), format!("{reason}; the last good files are used")));
+        let degraded = degraded.into_iter().chain(stale).collect();
         self.state.change(|serving| {
             serving.set = set;
             serving.prepared = prepared;
@@ -186,6 +231,7 @@ impl Reconciler {
             serving.loaded_at = Some(SystemTime::now());
             serving.generation += 1;
             serving.degraded = degraded;
+            serving.healths = healths;
         });
         snapshot
     }

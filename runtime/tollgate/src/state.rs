@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use tollgate_model::ConfigSet;
 use tollgate_plugin_host::Prepared;
-use tollgate_proxy::WorkerMetrics;
+use tollgate_proxy::{UpstreamHealth, WorkerMetrics};
 
 use crate::certificates::CertificateReport;
 
@@ -32,6 +32,10 @@ pub struct Serving {
     /// Places that can't be served, and why.
     pub degraded: Vec<(String, String)>,
     pub certificates: Vec<CertificateReport>,
+    /// Why the file of the authorities of client certificates can't be used as it is.
+    pub client_ca_problem: Option<String>,
+    /// How upstreams are, as it changes.
+    pub healths: Vec<Arc<UpstreamHealth>>,
     pub last_error: Option<(String, SystemTime)>,
 }
 

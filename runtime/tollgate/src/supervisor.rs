@@ -3,7 +3,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tollgate_proxy::WorkerMetrics;
@@ -38,36 +38,16 @@ pub fn stopping(status: &str) {
 /// as this runs, and every worker moves.
 pub async fn watchdog(workers: Vec<Arc<WorkerMetrics>>) {
     let Some(interval) = sd_notify::watchdog_enabled() else { return pending().await };
-    let mut pulses: Vec<Pulse> = workers.into_iter().map(Pulse::new).collect();
     loop {
         tokio::time::sleep(interval / 3).await;
-        // Every one is felt, also after one that is gone.
-        let stuck = pulses.iter_mut().filter_map(|pulse| pulse.missing_for(interval.max(LONGEST_PAUSE))).max();
+        let patience = interval.max(WORKER_PATIENCE);
+        let stuck = workers.iter().enumerate().find_map(|(number, worker)| Some((number, worker.fault(patience)?)));
         match stuck {
             None => tell(&[NotifyState::Watchdog]),
-            Some(time) => tracing::error!(?time, "a worker does not move, the watchdog is not told"),
+            Some((worker, fault)) => {
+                tracing::error!(worker, ?fault, "a worker does not move, the watchdog is not told");
+            }
         }
-    }
-}
-
-struct Pulse {
-    worker: Arc<WorkerMetrics>,
-    beats: u64,
-    since: Instant,
-}
-
-impl Pulse {
-    fn new(worker: Arc<WorkerMetrics>) -> Pulse {
-        Pulse { beats: worker.heartbeats(), worker, since: Instant::now() }
-    }
-
-    /// How long it has been missing, if that is longer than `bound`.
-    fn missing_for(&mut self, bound: Duration) -> Option<Duration> {
-        let beats = self.worker.heartbeats();
-        if beats != self.beats {
-            (self.beats, self.since) = (beats, Instant::now());
-        }
-        Some(self.since.elapsed()).filter(|time| *time > bound)
     }
 }
 
@@ -78,4 +58,4 @@ fn tell(states: &[NotifyState<'_>]) {
 }
 
 /// Workers beat once a second; one that is starved for a moment is not stuck.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+pub const WORKER_PATIENCE: Duration = Duration::from_secs(5);

@@ -5,18 +5,21 @@ use std::time::SystemTime;
 
 use tollgate_control::node::{
     CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
-    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, TargetOut,
+    TargetState, UpstreamStatus, WorkerFault, WorkerState,
 };
 use tollgate_control::{NodeView, Timestamp};
 use tollgate_limits::Local;
 use tollgate_model::ConfigSet;
+use tollgate_model::units::TimeSpan;
 use tollgate_plugin_host as plugin_host;
 use tollgate_plugin_host::Host;
-use tollgate_proxy::{Histogram as Durations, WorkerMetrics};
+use tollgate_proxy::{Histogram as Durations, UpstreamReport, WorkerMetrics};
 
 use crate::certificates::{CertificateReport, SOON};
 use crate::config::NodeConfig;
 use crate::state::{self, NodeState};
+use crate::supervisor;
 
 pub struct View {
     name: String,
@@ -52,6 +55,7 @@ impl NodeView for View {
                 state::Phase::Draining => Phase::Draining,
             },
             workers: self.workers,
+            worker_faults: worker_faults(&self.state),
             configuration: ConfigurationStatus {
                 source: self.source.clone(),
                 digest: serving.digest,
@@ -60,8 +64,9 @@ impl NodeView for View {
                 last_error: serving.last_error.map(failure),
             },
             counts: EntityCounts::of(&serving.set),
-            degraded_places: degraded_places(serving.degraded, &serving.certificates),
+            degraded_places: degraded_places(serving.degraded, &serving.certificates, serving.client_ca_problem),
             certificates: serving.certificates.into_iter().map(certificate).collect(),
+            upstreams: serving.healths.iter().map(|health| upstream(health.report())).collect(),
             modules: ModuleCounts::of(&self.modules()),
         }
     }
@@ -103,6 +108,7 @@ impl NodeView for View {
             connections_handed_over: totals.connections_handed_over,
             upstream_connections: totals.upstream_connections,
             upstream_retries: vec![("sent", totals.retries), ("over_budget", totals.retries_refused)],
+            upstream_ejections: totals.ejections,
             upstream_errors: totals.errors.iter().filter(|(kind, _)| upstream.contains(kind)).copied().collect(),
             plugin_faults: totals.plugin_faults,
             errors: totals.errors,
@@ -110,17 +116,23 @@ impl NodeView for View {
             sink_writes_dropped: self.host.dropped_writes(),
             reloads_applied: serving.generation,
             reloads_refused: serving.refused,
+            held_bodies: totals.held_bodies,
             limiter_counters: self.limiter.len() as u64,
         }
     }
 }
 
-fn degraded_places(places: Vec<(String, String)>, certificates: &[CertificateReport]) -> Vec<DegradedPlace> {
+fn degraded_places(
+    places: Vec<(String, String)>,
+    certificates: &[CertificateReport],
+    client_ca: Option<String>,
+) -> Vec<DegradedPlace> {
+    let client_ca = client_ca.map(|reason| ("proxy.tls.client_ca_file".to_owned(), reason));
     let unusable = certificates.iter().filter_map(|certificate| {
         let reason = certificate.problem.clone()?;
         Some((format!("certificate {}", certificate.name), reason))
     });
-    places.into_iter().chain(unusable).map(|(place, reason)| DegradedPlace { place, reason }).collect()
+    places.into_iter().chain(unusable).chain(client_ca).map(|(place, reason)| DegradedPlace { place, reason }).collect()
 }
 
 fn certificate(report: CertificateReport) -> CertificateStatus {
@@ -137,6 +149,36 @@ fn certificate(report: CertificateReport) -> CertificateStatus {
         expires_at: report.expires_at.map(Timestamp),
         problem: report.problem,
     }
+}
+
+/// Workers that end while the node drains are no fault.
+fn worker_faults(state: &NodeState) -> Vec<WorkerFault> {
+    if state.phase() != state::Phase::Serving {
+        return Vec::new();
+    }
+    let fault = |(worker, metrics): (usize, Arc<WorkerMetrics>)| {
+        let (state, silent_for) = match metrics.fault(supervisor::WORKER_PATIENCE)? {
+            tollgate_proxy::WorkerFault::Stuck(time) => (WorkerState::Stuck, Some(whole_seconds(time))),
+            tollgate_proxy::WorkerFault::Ended => (WorkerState::Ended, None),
+        };
+        Some(WorkerFault { worker, state, silent_for })
+    };
+    state.workers().into_iter().enumerate().filter_map(fault).collect()
+}
+
+fn whole_seconds(time: std::time::Duration) -> TimeSpan {
+    TimeSpan(std::time::Duration::from_secs(time.as_secs()))
+}
+
+fn upstream(report: UpstreamReport) -> UpstreamStatus {
+    let UpstreamReport { name, serving, ejected, unhealthy, out } = report;
+    let target = |target: tollgate_proxy::TargetReport| TargetOut {
+        target: target.target,
+        state: if target.unhealthy { TargetState::Unhealthy } else { TargetState::Ejected },
+        reason: target.reason,
+        tried_in: (!target.unhealthy).then_some(whole_seconds(target.left)),
+    };
+    UpstreamStatus { name, serving, ejected, unhealthy, targets_out: out.into_iter().map(target).collect() }
 }
 
 fn module(report: plugin_host::ModuleReport) -> ModuleView {

@@ -1,89 +1,121 @@
-//! What is compared: ours and nginx, each bare and with a chain of key, rate limit per consumer and access log.
+//! The rows of the table that the gateway is held to, each a case that one can choose by name.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use anyhow::Result;
+use clap::ValueEnum;
 
-use anyhow::{Context as _, Result};
+use super::goal::Goal;
+use super::rig::Rig;
+use super::{Options, cases};
 
-use super::{Rig, keys, server};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What can be measured. The order is that of the results file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Case {
-    NginxBare,
-    NginxChain,
-    LuaChain,
-    OursBare,
-    OursChain,
+    /// A plain proxy over HTTP/1.1: nginx, HAProxy, a minimal hyper proxy, the gateway.
+    Bare,
+    /// A key among 1,000, a rate limit and an access log: nginx, nginx + Lua, HAProxy, the gateway.
+    Chain,
+    /// The chain with a fresh instance of each plugin for every hook.
+    Fresh,
+    /// HTTP/2 in clear text.
+    Http2,
+    /// HTTP/2 and HTTP/1.1 over TLS.
+    Tls,
+    /// Two workers on two cores.
+    TwoWorkers,
+    /// One route against 100,000, requests spread over all of them.
+    Routes,
+    /// One more route among 10,000, through the file and under load.
+    AddRoute,
+    /// Latencies at 5,000 requests a second, open loop.
+    Latency,
+    /// Memory at rest with the chain and 1,000 keys.
+    Memory,
+    /// Memory of 10,000 idle keep-alive connections.
+    Connections,
+    /// pingora as a plain proxy; compiles it first. By name only.
+    Pingora,
+    /// Micro benches: router, fields, host calls, chains, limiter. By name only.
+    Micro,
+    /// Instructions a request, bare and with the chain, by function, under valgrind. By name only.
+    Callgrind,
+}
+
+/// What a case showed.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// Markdown: tables and remarks.
+    pub text: String,
+    pub goals: Vec<Goal>,
+}
+
+impl Section {
+    /// The whole text, with what was held to its goal.
+    pub fn with_head(&self, head: &str) -> String {
+        let goals = self.goals.iter().filter(|goal| goal.is_of_table()).map(|goal| format!("{goal}\n"));
+        format!("{head}{}\n{}", self.text, goals.collect::<String>())
+    }
 }
 
 impl Case {
-    pub const ALL: [Case; 5] = [Case::NginxBare, Case::NginxChain, Case::LuaChain, Case::OursBare, Case::OursChain];
+    /// Those that run when none is named: all that take minutes and compile nothing but the gateway.
+    pub fn usual() -> Vec<Case> {
+        let by_name_only = [Case::Pingora, Case::Micro, Case::Callgrind];
+        Case::value_variants().iter().copied().filter(|case| !by_name_only.contains(case)).collect()
+    }
 
-    pub fn name(self) -> &'static str {
+    /// As on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// The heading in the results file.
+    pub fn title(self) -> &'static str {
         match self {
-            Case::NginxBare => "nginx bare",
-            Case::NginxChain => "nginx chain",
-            Case::LuaChain => "nginx + Lua chain",
-            Case::OursBare => "tollgate bare",
-            Case::OursChain => "tollgate chain",
+            Case::Bare => "Bare proxy, HTTP/1.1",
+            Case::Chain => "Chain: key, rate limit, access log",
+            Case::Fresh => "Chain with a fresh instance for every hook",
+            Case::Http2 => "HTTP/2 in clear text",
+            Case::Tls => "TLS",
+            Case::TwoWorkers => "Two workers",
+            Case::Routes => "Routes",
+            Case::AddRoute => "One more route among 10,000",
+            Case::Latency => "Latency at a steady rate",
+            Case::Memory => "Memory at rest",
+            Case::Connections => "Idle connections",
+            Case::Pingora => "pingora",
+            Case::Micro => "Micro benches",
+            Case::Callgrind => "Instructions a request",
+        }
+    }
+
+    pub fn measure(self, rig: &Rig, options: &Options) -> Result<Section> {
+        match self {
+            Case::Bare => cases::bare::measure(rig, options),
+            Case::Chain => cases::chain::measure(rig, options),
+            Case::Fresh => cases::fresh::measure(rig, options),
+            Case::Http2 => cases::http2::measure(rig, options),
+            Case::Tls => cases::tls::measure(rig, options),
+            Case::TwoWorkers => cases::two_workers::measure(rig, options),
+            Case::Routes => cases::routes::measure(rig, options),
+            Case::AddRoute => cases::add_route::measure(rig, options),
+            Case::Latency => cases::latency::measure(rig, options),
+            Case::Memory => cases::memory::measure(rig),
+            Case::Connections => cases::connections::measure(rig),
+            Case::Pingora => cases::pingora::measure(rig, options),
+            Case::Micro => cases::micro::measure(rig, options),
+            Case::Callgrind => cases::callgrind::measure(rig),
         }
     }
 }
 
-impl Rig {
-    /// The command that serves a case on `port`, its configuration written into `folder`.
-    pub fn command(&self, case: Case, port: u16, upstream: u16, folder: &Path) -> Result<Command> {
-        match case {
-            Case::NginxBare => self.nginx("nginx-bare.conf", port, upstream, folder),
-            Case::NginxChain => self.nginx("nginx-chain.conf", port, upstream, folder),
-            Case::LuaChain => self.nginx("nginx-lua-chain.conf", port, upstream, folder),
-            Case::OursBare => self.ours("gateway-bare.toml", port, upstream, folder),
-            Case::OursChain => self.ours("gateway-chain.toml", port, upstream, folder),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// nginx as the service behind every gateway.
-    pub fn upstream(&self, port: u16, folder: &Path) -> Result<Command> {
-        self.nginx("upstream.conf", port, port, folder)
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        let names: Vec<String> = Case::value_variants().iter().map(|case| case.name()).collect();
+        assert_eq!(names[..6], ["bare", "chain", "fresh", "http2", "tls", "two-workers"]);
+        assert!(!Case::usual().contains(&Case::Callgrind) && Case::usual().contains(&Case::Connections));
     }
-
-    fn nginx(&self, template: &str, port: u16, upstream: u16, folder: &Path) -> Result<Command> {
-        write(folder.join("keys.map"), &keys::nginx_map(&self.keys))?;
-        write(folder.join("keys.lua"), &keys::lua_table(&self.keys))?;
-        let config = folder.join("nginx.conf");
-        write(config.clone(), &self.filled(template, port, upstream, folder)?)?;
-        let mut command = Command::new("nginx");
-        command.arg("-c").arg(config).arg("-e").arg(folder.join("error.log"));
-        Ok(command)
-    }
-
-    fn ours(&self, template: &str, port: u16, upstream: u16, folder: &Path) -> Result<Command> {
-        let entities = self.filled(template, port, upstream, folder)? + &keys::consumers(&self.keys);
-        write(folder.join("gateway.toml"), &entities)?;
-        let config = folder.join("tollgate.toml");
-        write(config.clone(), &self.filled("tollgate.toml", port, upstream, folder)?)?;
-        let mut command = Command::new(&self.gateway);
-        command.arg("run").arg("-c").arg(config);
-        Ok(command)
-    }
-
-    /// A template of benches/peers with its `@NAMES@` replaced.
-    fn filled(&self, template: &str, port: u16, upstream: u16, folder: &Path) -> Result<String> {
-        let file = self.peers.join(template);
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        Ok(text
-            .replace("@PORT@", &port.to_string())
-            .replace("@UPSTREAM@", &upstream.to_string())
-            .replace("@FOLDER@", &folder.display().to_string())
-            .replace("@PEERS@", &self.peers.display().to_string())
-            .replace("@PLUGINS@", &self.plugins.display().to_string())
-            .replace("@ADMIN@", &server::free_port()?.to_string())
-            .replace("@STATUS@", &server::free_port()?.to_string())
-            .replace("@BODY@", &"x".repeat(1024)))
-    }
-}
-
-fn write(file: PathBuf, text: &str) -> Result<()> {
-    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -1,12 +1,10 @@
-//! CPU time from `/proc`: of a process and its descendants, and of the two cores.
+//! CPU time from `/proc`: of a process and its descendants, and of the cores that the bench uses.
 
 use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-
-use super::{GATEWAY_CORE, LOAD_CORE};
 
 /// The unit of `/proc/stat`: Linux shows user space 100 ticks a second everywhere.
 const TICK: Duration = Duration::from_millis(10);
@@ -38,7 +36,7 @@ impl CpuTime {
 }
 
 /// A process and its descendants.
-fn tree(root: u32) -> Result<Vec<u32>> {
+pub fn tree(root: u32) -> Result<Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc").context("cannot list /proc: the bench needs Linux")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -62,7 +60,7 @@ fn stat_fields(pid: u32) -> Option<Vec<String>> {
     Some(rest.split_whitespace().map(str::to_owned).collect())
 }
 
-/// How busy the two cores were so far, and how much of that our ended children (the load) account for.
+/// How busy the cores were so far, and how much of that our ended children (the load) account for.
 pub struct Busy {
     at: Instant,
     cores: Duration,
@@ -70,9 +68,9 @@ pub struct Busy {
 }
 
 impl Busy {
-    pub fn now() -> Result<Self> {
+    pub fn now(cores: &[usize]) -> Result<Self> {
         let text = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
-        let cores = [GATEWAY_CORE, LOAD_CORE].iter().filter_map(|core| core_ticks(&text, *core)).sum::<u32>();
+        let cores = cores.iter().filter_map(|core| core_ticks(&text, *core)).sum::<u32>();
         let own = stat_fields(std::process::id()).unwrap_or_default();
         // cutime and cstime: fields 16 and 17 of the whole line, which starts with pid and name.
         let children: u32 = own.iter().skip(13).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum();

@@ -1,4 +1,4 @@
-//! A server under test or beside it: pinned to a core, its output in a file, ended when dropped.
+//! A server under test or beside it: pinned to its cores, its output in a file, ended when dropped.
 
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
@@ -7,12 +7,17 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
+use super::client::Connection;
+use super::keys::Key;
+use super::rig::pinned;
 use crate::process::{self, POLL};
 
-/// A thousand keys to hash, plugins to compile: all of that is quick.
-const UP_WITHIN: Duration = Duration::from_secs(60);
+/// A thousand keys to hash, plugins to compile, a hundred thousand routes to read: all of that is quick, but for valgrind.
+const UP_WITHIN: Duration = Duration::from_secs(120);
+/// Draining included; under valgrind everything takes fifty times as long.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 pub struct Server {
     child: Child,
@@ -22,11 +27,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a command on one core and waits until it listens.
-    pub fn start(name: &str, core: usize, port: u16, folder: &Path, command: &Command) -> Result<Self> {
+    /// Starts a command on some cores and waits until it listens.
+    pub fn start(name: &str, cores: &str, port: u16, folder: &Path, command: &Command) -> Result<Self> {
         let log = folder.join("output.log");
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut pinned = pinned(core, command);
+        let mut pinned = pinned(cores, command);
         pinned.stderr(output.try_clone()?).stdout(output);
         let child = pinned.spawn().with_context(|| format!("cannot start `{}`", process::shown(&pinned)))?;
         let mut server = Server { child, port, log };
@@ -36,6 +41,25 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until the gateway says at its status listener that it serves: it listens before, while it compiles.
+    pub fn wait_until_ready(&mut self, name: &str, status: u16, key: &Key) -> Result<()> {
+        let deadline = Instant::now() + UP_WITHIN;
+        let is_ready = || Connection::open(status)?.get("/status/ready", key);
+        while !matches!(is_ready(), Ok(200)) {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{name} ended ({status}) instead of serving; see {}", self.log.display());
+            }
+            ensure!(Instant::now() < deadline, "{name} is not ready after {UP_WITHIN:?}; see {}", self.log.display());
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Ends the server and waits for what it writes at its end.
+    pub fn stop(mut self) -> Result<()> {
+        process::stop(&mut self.child, ENDS_WITHIN).map(drop)
     }
 
     fn wait_until_up(&mut self, name: &str) -> Result<()> {
@@ -57,13 +81,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = process::stop(&mut self.child, Duration::from_secs(6));
     }
-}
-
-/// The same command, on one core only.
-pub fn pinned(core: usize, command: &Command) -> Command {
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", &core.to_string()]).arg(command.get_program()).args(command.get_args());
-    pinned
 }
 
 /// A port that was free a moment ago.

@@ -30,6 +30,8 @@ pub struct NodeMetrics {
     pub upstream_connections: u64,
     /// Requests sent upstream once more, and those that the budget of their service held back.
     pub upstream_retries: Labelled,
+    /// Targets that were left out because requests to them failed, each time.
+    pub upstream_ejections: u64,
     /// Failed attempts to get an answer from an upstream, by kind.
     pub upstream_errors: Labelled,
     /// Hooks that trapped, timed out or found no free instance, by kind.
@@ -44,6 +46,8 @@ pub struct NodeMetrics {
     pub reloads_refused: u64,
     /// Gauge: counters that the limiter keeps.
     pub limiter_counters: u64,
+    /// Gauge: bytes of bodies that are held back for plugins.
+    pub held_bodies: u64,
 }
 
 /// How often a duration fell between two bounds.

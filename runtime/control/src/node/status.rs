@@ -20,12 +20,16 @@ pub struct NodeStatus {
     pub phase: Phase,
     /// Threads that serve requests.
     pub workers: usize,
+    /// Those of them that do not move: the node is not ready then.
+    pub worker_faults: Vec<WorkerFault>,
     pub configuration: ConfigurationStatus,
     pub counts: EntityCounts,
     /// Routes, services and consumers that answer 503 on this node, and certificates that can't be used
     /// as they are.
     pub degraded_places: Vec<DegradedPlace>,
     pub certificates: Vec<CertificateStatus>,
+    /// Those of which targets may be left out.
+    pub upstreams: Vec<UpstreamStatus>,
     pub modules: ModuleCounts,
 }
 
@@ -110,6 +114,57 @@ pub enum CertificateState {
     Expired,
     /// It was never fit to be shown.
     Missing,
+}
+
+/// A worker thread that serves nobody.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkerFault {
+    /// Its number, from 0.
+    pub worker: usize,
+    pub state: WorkerState,
+    /// Since it moved last; not of one that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_for: Option<TimeSpan>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// Its thread hangs.
+    Stuck,
+    /// Its thread has ended.
+    Ended,
+}
+
+/// How the targets of an upstream are, as this node sees them.
+#[derive(Clone, Debug, Serialize)]
+pub struct UpstreamStatus {
+    pub name: String,
+    /// Targets that get requests.
+    pub serving: usize,
+    /// Left out for a while, because requests to them failed.
+    pub ejected: usize,
+    /// Left out, because their health check failed.
+    pub unhealthy: usize,
+    /// Those that are left out.
+    pub targets_out: Vec<TargetOut>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetOut {
+    pub target: String,
+    pub state: TargetState,
+    pub reason: String,
+    /// Until it is tried again; not of an unhealthy one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried_in: Option<TimeSpan>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    Ejected,
+    Unhealthy,
 }
 
 /// Modules by state.

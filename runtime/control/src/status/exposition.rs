@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process::ProcessSample;
-use crate::node::{CertificateStatus, Histogram, NodeMetrics, NodeStatus};
+use crate::node::{CertificateStatus, Histogram, NodeMetrics, NodeStatus, UpstreamStatus};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -49,6 +49,7 @@ impl Collector for NodeMetrics {
         page.counter("connections_accepted", "Connections of clients", self.connections_accepted)?;
         page.gauge("upstream_connections", "Open connections to upstreams", self.upstream_connections)?;
         page.counters("upstream_retries", "Retries wanted, by what became of them", "result", &self.upstream_retries)?;
+        page.counter("upstream_ejections", "Targets left out after failures", self.upstream_ejections)?;
         page.counters("upstream_errors", "Failed attempts at an upstream", "kind", &self.upstream_errors)?;
         page.counters("plugin_faults", "Hooks that failed", "kind", &self.plugin_faults)?;
         page.counters("errors", "Error responses made by the gateway itself", "kind", &self.errors)?;
@@ -56,6 +57,7 @@ impl Collector for NodeMetrics {
         page.counter("sink_writes_dropped", "Plugin writes lost to full queues", self.sink_writes_dropped)?;
         let reloads = [("applied", self.reloads_applied), ("refused", self.reloads_refused)];
         page.counters("config_reloads", "New configurations by what became of them", "result", &reloads)?;
+        page.measure("held_bodies", "Bodies held back for plugins", &Unit::Bytes, self.held_bodies)?;
         page.gauge("limiter_counters", "Counters that the limiter keeps", self.limiter_counters)
     }
 }
@@ -68,6 +70,7 @@ impl Collector for NodeStatus {
         page.gauge("config_generation", "Changes put in place since the start", configuration.generation)?;
         let failed = u64::from(configuration.last_error.is_some());
         page.gauge("config_last_error", "1 if the newest configuration was refused", failed)?;
+        page.gauge("workers_faulty", "Worker threads that hang or have ended", self.worker_faults.len() as u64)?;
         page.gauge("routes", "Routes of the configuration", self.counts.routes as u64)?;
         page.gauge(
             "degraded_places",
@@ -75,6 +78,7 @@ impl Collector for NodeStatus {
             self.degraded_places.len() as u64,
         )?;
         page.expiries(&self.certificates)?;
+        page.targets(&self.upstreams)?;
         let modules = [
             ("serving", self.modules.serving as u64),
             ("stale", self.modules.stale as u64),
@@ -172,6 +176,20 @@ impl Page<'_> {
             let Some(at) = certificate.expires_at else { continue };
             let seconds = at.0.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             family.encode_family(&[("certificate", certificate.name.as_str())])?.encode_gauge(&seconds)?;
+        }
+        Ok(())
+    }
+
+    fn targets(&mut self, upstreams: &[UpstreamStatus]) -> fmt::Result {
+        let help = "Targets of upstreams by state";
+        let mut family = self.0.encode_descriptor("upstream_targets", help, None, MetricType::Gauge)?;
+        for upstream in upstreams {
+            let states =
+                [("serving", upstream.serving), ("ejected", upstream.ejected), ("unhealthy", upstream.unhealthy)];
+            for (state, count) in states {
+                let labels = [("upstream", upstream.name.as_str()), ("state", state)];
+                family.encode_family(&labels)?.encode_gauge(&(count as u64))?;
+            }
         }
         Ok(())
     }

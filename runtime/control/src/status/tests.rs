@@ -42,12 +42,28 @@ fn probes_follow_the_phase() {
 }
 
 #[test]
+fn a_worker_that_hangs_makes_the_node_unready() {
+    let mut node = node();
+    let silent_for = Some(tollgate_model::units::TimeSpan(std::time::Duration::from_secs(7)));
+    node.status.worker_faults =
+        vec![crate::node::WorkerFault { worker: 1, state: crate::node::WorkerState::Stuck, silent_for }];
+    let running = serve(node);
+    let readiness = running.get("/status/ready");
+    assert_eq!((readiness.status, &readiness.json()["reason"]), (503, &json!("a worker thread does not move")));
+    let faults = running.get("/status").json()["worker_faults"].clone();
+    assert_eq!(faults, json!([{ "worker": 1, "state": "stuck", "silent_for": "7s" }]));
+    assert_eq!(parse(&running.get("/metrics").body)["tollgate_workers_faulty"], 1.0);
+}
+
+#[test]
 fn the_status_tells_what_serves() {
     let status = serve(node()).get("/status").json();
     assert_eq!(status["phase"], "serving");
     assert_eq!(status["configuration"]["source"], "file:gateway.toml");
     assert_eq!(status["configuration"]["generation"], 4);
     assert_eq!(status["degraded_places"], json!([{ "place": "route old", "reason": "no module" }]));
+    let out = json!({ "target": "10.0.0.1:80", "state": "ejected", "reason": "reset", "tried_in": "9s" });
+    assert_eq!(status["upstreams"][0]["targets_out"], json!([out]));
     let modules = json!({ "serving": 1, "stale": 1, "removed": 0, "broken": 0, "generations_alive": 4 });
     assert_eq!(status["modules"], modules);
 }
@@ -97,6 +113,8 @@ fn metrics_are_well_formed_and_complete() {
         ("tollgate_connections_handed_over_total", 8.0),
         ("tollgate_connections_accepted_total", 12.0),
         ("tollgate_upstream_connections", 2.0),
+        ("tollgate_upstream_ejections_total", 3.0),
+        ("tollgate_upstream_targets{upstream=\"pair\",state=\"ejected\"}", 1.0),
         ("tollgate_upstream_errors_total{kind=\"connect_failed\"}", 1.0),
         ("tollgate_plugin_faults_total{kind=\"trap\"}", 0.0),
         ("tollgate_errors_total{kind=\"no_route\"}", 1.0),
@@ -109,6 +127,7 @@ fn metrics_are_well_formed_and_complete() {
         ("tollgate_modules{state=\"stale\"}", 1.0),
         ("tollgate_module_generations_alive", 4.0),
         ("tollgate_limiter_counters", 6.0),
+        ("tollgate_held_bodies_bytes", 7.0),
         ("tollgate_routes", 1.0),
         ("tollgate_degraded_places", 1.0),
         ("tollgate_build_info{version=\"0.1.0\"}", 1.0),

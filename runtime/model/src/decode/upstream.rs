@@ -15,9 +15,11 @@ impl Decode for Upstream {
         let name = fields.required("name");
         let balance = fields.maybe("balance").unwrap_or_default();
         let targets = fields.required_with("targets", targets);
+        let ejection = fields.maybe("ejection").unwrap_or_default();
+        let health_check = fields.maybe("health_check");
         let tags = fields.optional("tags", Vec::new());
         fields.finish()?;
-        Some(Upstream { name: name?, balance, targets: targets?, tags })
+        Some(Upstream { name: name?, balance, targets: targets?, ejection, health_check, tags })
     }
 }
 

@@ -4,6 +4,7 @@ mod service;
 mod upstream_tls;
 mod retries;
 mod upstream;
+mod health;
 mod route;
 mod consumer;
 mod certificate;
@@ -11,6 +12,7 @@ mod plugin;
 
 pub use certificate::{Certificate, Sni};
 pub use consumer::{Consumer, KeyCredential, SecretText};
+pub use health::{Ejection, HealthCheck};
 pub use plugin::{ChainEntry, Grants, Isolation, OnError, Plugin, PluginLimits};
 pub use retries::{Retries, RetryOn};
 pub use route::{HeaderMatch, HostPattern, PathPattern, QueryMatch, Route};

@@ -62,6 +62,16 @@ impl RetryOn {
         ("504", RetryOn::GatewayTimeout),
     ];
 
+    /// What an answer of this status is, if it is one of them.
+    pub fn of_status(status: u16) -> Option<RetryOn> {
+        match status {
+            502 => Some(RetryOn::BadGateway),
+            503 => Some(RetryOn::Unavailable),
+            504 => Some(RetryOn::GatewayTimeout),
+            _ => None,
+        }
+    }
+
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(_, on)| *on == self).map_or("", |(word, _)| word)
     }

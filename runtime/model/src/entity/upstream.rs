@@ -1,3 +1,4 @@
+use super::{Ejection, HealthCheck};
 use crate::Name;
 
 /// A set of targets that answer alike.
@@ -7,6 +8,9 @@ pub struct Upstream {
     pub balance: Balance,
     /// At least one.
     pub targets: Vec<Target>,
+    pub ejection: Ejection,
+    /// None: only requests tell how targets are.
+    pub health_check: Option<HealthCheck>,
     pub tags: Vec<String>,
 }
 

@@ -21,7 +21,12 @@ pub(super) fn request(
 ) -> Result<Request<RequestBody>, ErrorKind> {
     let head = &exchange.request;
     let target = head.upstream_target().and_then(|target| prefixed(&errand.service.path, target)).ok_or(INVALID)?;
-    let unknown_length = http_body::Body::size_hint(&body).exact().is_none();
+    // Nor does HTTP/1.1 send trailers behind a length; those that are not announced it never sends.
+    let unknown_length = match http_body::Body::size_hint(&body).exact() {
+        Some(0) => false,
+        Some(_) => head.headers.contains_key(header::TRAILER),
+        None => true,
+    };
     let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
     *request.headers_mut() = headers(errand, head, &connection.endpoint);

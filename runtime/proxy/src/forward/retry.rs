@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 use rand::Rng;
 use tollgate_model::entity::{Retries, RetryOn};
 
 use crate::snapshot::ServiceEntry;
-use crate::upstream::{Balancer, Endpoint};
+use crate::upstream::{Balancer, Chosen, Endpoint};
 use crate::worker::Shared;
 
 /// The attempts of one request.
@@ -40,7 +40,7 @@ impl<'a> Attempts<'a> {
         self.policy.attempts > 1
     }
 
-    pub(super) fn target(&self, balancer: &Balancer) -> Option<Arc<Endpoint>> {
+    pub(super) fn target(&self, balancer: &Balancer) -> Option<Chosen> {
         balancer.choose(&self.tried)
     }
 
@@ -93,16 +93,6 @@ impl<'a> Attempts<'a> {
             self.tried = last.into_iter().collect();
         }
         true
-    }
-}
-
-/// What an answer of this status is, if it is a reason to try again.
-pub(super) fn wanted(status: StatusCode) -> Option<RetryOn> {
-    match status {
-        StatusCode::BAD_GATEWAY => Some(RetryOn::BadGateway),
-        StatusCode::SERVICE_UNAVAILABLE => Some(RetryOn::Unavailable),
-        StatusCode::GATEWAY_TIMEOUT => Some(RetryOn::GatewayTimeout),
-        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -9,11 +10,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Certificates;
+use crate::ending::ClientSocket;
 use crate::timer::within;
 
 /// How TLS listeners treat clients.
@@ -50,51 +51,72 @@ pub struct InvalidTls(String);
 /// Makes TLS sessions of connections. Shared by all workers, so that a session begun on one can be
 /// resumed on any.
 #[derive(Clone)]
-pub struct TlsServer {
-    acceptor: TlsAcceptor,
-    handshake_timeout: Duration,
+pub struct TlsServer(Arc<Inner>);
+
+struct Inner {
+    settings: TlsConfig,
+    certificates: Arc<Certificates>,
+    current: ArcSwap<ServerConfig>,
 }
 
 impl TlsServer {
     /// `certificates` tells for each handshake what is shown.
     pub fn new(config: &TlsConfig, certificates: Arc<Certificates>) -> Result<TlsServer, InvalidTls> {
-        let versions = match config.min_version {
-            MinVersion::Tls12 => &[&TLS13, &TLS12][..],
-            MinVersion::Tls13 => &[&TLS13],
-        };
-        let provider = Arc::new(default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions)
-            .map_err(told)?;
-        let verifier = |authorities: &[u8], required: bool| -> Result<Arc<dyn ClientCertVerifier>, InvalidTls> {
-            let builder = WebPkiClientVerifier::builder_with_provider(trusted(authorities)?, Arc::clone(&provider));
-            if required { builder.build() } else { builder.allow_unauthenticated().build() }.map_err(told)
-        };
-        let builder = match &config.client_certificates {
-            ClientCertificates::None => builder.with_no_client_auth(),
-            ClientCertificates::Optional(authorities) => {
-                builder.with_client_cert_verifier(verifier(authorities, false)?)
-            }
-            ClientCertificates::Required(authorities) => {
-                builder.with_client_cert_verifier(verifier(authorities, true)?)
-            }
-        };
-        let mut server = builder.with_cert_resolver(certificates);
-        server.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
-        server.ticketer = Ticketer::new().map_err(told)?;
-        Ok(TlsServer { acceptor: Arc::new(server).into(), handshake_timeout: config.handshake_timeout })
+        let current = ArcSwap::new(server(config, &config.client_certificates, &certificates)?);
+        Ok(TlsServer(Arc::new(Inner { settings: config.clone(), certificates, current })))
     }
 
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        match within(self.handshake_timeout, self.acceptor.accept(stream)).await {
+    /// From the next handshake on clients have to come from these authorities, in PEM. No session that was
+    /// begun before is resumed: it would be by the word of the old ones.
+    pub fn trust(&self, authorities: Vec<u8>) -> Result<(), InvalidTls> {
+        let Inner { settings, certificates, current } = &*self.0;
+        let clients = match settings.client_certificates {
+            ClientCertificates::None => return Ok(()),
+            ClientCertificates::Optional(_) => ClientCertificates::Optional(authorities),
+            ClientCertificates::Required(_) => ClientCertificates::Required(authorities),
+        };
+        current.store(server(settings, &clients, certificates)?);
+        Ok(())
+    }
+
+    pub(crate) async fn accept(&self, stream: ClientSocket) -> io::Result<TlsStream<ClientSocket>> {
+        let acceptor = TlsAcceptor::from(self.0.current.load_full());
+        match within(self.0.settings.handshake_timeout, acceptor.accept(stream)).await {
             Ok(accepted) => accepted,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }
 
+fn server(
+    config: &TlsConfig,
+    clients: &ClientCertificates,
+    certificates: &Arc<Certificates>,
+) -> Result<Arc<ServerConfig>, InvalidTls> {
+    let versions = match config.min_version {
+        MinVersion::Tls12 => &[&TLS13, &TLS12][..],
+        MinVersion::Tls13 => &[&TLS13],
+    };
+    let provider = Arc::new(default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).map_err(told)?;
+    let verifier = |authorities: &[u8], required: bool| -> Result<Arc<dyn ClientCertVerifier>, InvalidTls> {
+        let builder = WebPkiClientVerifier::builder_with_provider(trusted(authorities)?, Arc::clone(&provider));
+        if required { builder.build() } else { builder.allow_unauthenticated().build() }.map_err(told)
+    };
+    let builder = match clients {
+        ClientCertificates::None => builder.with_no_client_auth(),
+        ClientCertificates::Optional(authorities) => builder.with_client_cert_verifier(verifier(authorities, false)?),
+        ClientCertificates::Required(authorities) => builder.with_client_cert_verifier(verifier(authorities, true)?),
+    };
+    let mut server = builder.with_cert_resolver(Arc::clone(certificates) as _);
+    server.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+    server.ticketer = Ticketer::new().map_err(told)?;
+    Ok(Arc::new(server))
+}
+
 /// Whether the two sides agreed on HTTP/2 (RFC 7301).
-pub(crate) fn agreed_on_http2(stream: &TlsStream<TcpStream>) -> bool {
+pub(crate) fn agreed_on_http2(stream: &TlsStream<ClientSocket>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
 }
 

@@ -3,16 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::StatusCode;
 use rand::Rng;
-use tollgate_model::entity::{Balance, Target, Upstream};
+use tollgate_model::entity::{Balance, RetryOn, Target, Upstream};
 
-use super::Endpoint;
+use super::{Endpoint, UpstreamHealth};
 
 /// The targets of a service and how one of them is chosen. Shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     targets: Vec<Weighted>,
     choice: Choice,
+    /// `None`: nobody is ever left out.
+    health: Option<Arc<UpstreamHealth>>,
+}
+
+/// A target, and which of the balancer's it is.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) endpoint: Arc<Endpoint>,
+    place: usize,
 }
 
 #[derive(Debug)]
@@ -32,18 +42,19 @@ enum Choice {
 
 impl Balancer {
     pub(crate) fn empty() -> Balancer {
-        Balancer { targets: Vec::new(), choice: Choice::LeastRequests { total_weight: 0 } }
+        Balancer { targets: Vec::new(), choice: Choice::LeastRequests { total_weight: 0 }, health: None }
     }
 
     pub(crate) fn single(endpoint: Arc<Endpoint>) -> Balancer {
         let targets = vec![Weighted { endpoint, weight: 1 }];
-        Balancer { targets, choice: Choice::RoundRobin { order: vec![0], next: AtomicUsize::new(0) } }
+        Balancer { targets, choice: Choice::RoundRobin { order: vec![0], next: AtomicUsize::new(0) }, health: None }
     }
 
     /// # Errors
     /// The first target's that has no endpoint.
     pub(crate) fn of(
         upstream: &Upstream,
+        health: Option<Arc<UpstreamHealth>>,
         mut endpoint: impl FnMut(&Target) -> Result<Arc<Endpoint>, String>,
     ) -> Result<Balancer, String> {
         let in_rotation = upstream.targets.iter().filter(|target| target.weight > 0);
@@ -54,29 +65,56 @@ impl Balancer {
             Balance::RoundRobin => Choice::RoundRobin { order: spread(&weights), next: AtomicUsize::new(0) },
             Balance::LeastRequests => Choice::LeastRequests { total_weight: weights.iter().sum() },
         };
-        Ok(Balancer { targets, choice })
+        Ok(Balancer { targets, choice, health })
     }
 
-    /// A target that was not tried yet for this request; `None` when there is none.
-    pub(crate) fn choose(&self, tried: &[Arc<Endpoint>]) -> Option<Arc<Endpoint>> {
-        let fresh = |index: usize| {
-            let endpoint = &self.targets.get(index)?.endpoint;
-            (!tried.iter().any(|seen| Arc::ptr_eq(seen, endpoint))).then(|| Arc::clone(endpoint))
+    /// A target that was not tried yet for this request; `None` when there is none. One that is ejected is
+    /// the last resort, one that fails its health check is none.
+    pub(crate) fn choose(&self, tried: &[Arc<Endpoint>]) -> Option<Chosen> {
+        let is_fresh = |place: usize| {
+            let endpoint = &self.targets[place].endpoint;
+            !tried.iter().any(|seen| Arc::ptr_eq(seen, endpoint))
         };
-        let chosen = match &self.choice {
-            Choice::RoundRobin { order, next } if !order.is_empty() => {
+        let enters =
+            |place: &usize| is_fresh(*place) && self.health.as_ref().is_none_or(|health| health.enters(*place));
+        let place = match &self.choice {
+            // Who is left out gives up a turn: the others share it.
+            Choice::RoundRobin { order, next } if !order.is_empty() => (0..2 * self.targets.len()).find_map(|_| {
                 let turn = next.fetch_add(1, Ordering::Relaxed);
-                fresh(order[turn % order.len()].into())
-            }
+                Some(usize::from(order[turn % order.len()])).filter(enters)
+            }),
             Choice::LeastRequests { total_weight } if *total_weight > 0 => {
                 let (a, b) = (self.at_random(*total_weight), self.at_random(*total_weight));
-                let lighter = if self.relative_load(a) <= self.relative_load(b) { a } else { b };
-                fresh(lighter)
+                let a_first = self.relative_load(a) <= self.relative_load(b);
+                let (lighter, other) = if a_first { (a, b) } else { (b, a) };
+                [lighter, other].into_iter().find(enters)
             }
             _ => None,
         };
+        let rest = || {
+            let from = rand::rng().random_range(0..self.targets.len().max(1));
+            (from..self.targets.len()).chain(0..from)
+        };
+        let is_unhealthy = |place: usize| self.health.as_ref().is_some_and(|health| health.is_unhealthy(place));
         // A retry takes whatever is left.
-        chosen.or_else(|| (0..self.targets.len()).find_map(fresh))
+        let place = place
+            .or_else(|| rest().find(enters))
+            .or_else(|| rest().find(|place| is_fresh(*place) && !is_unhealthy(*place)))?;
+        Some(Chosen { endpoint: Arc::clone(&self.targets[place].endpoint), place })
+    }
+
+    /// A target answered. True if it is ejected for that.
+    pub(crate) fn answered(&self, chosen: &Chosen, status: StatusCode) -> bool {
+        self.health.as_ref().is_some_and(|health| health.answered(chosen.place, status))
+    }
+
+    /// A target did not answer. True if it is ejected for that.
+    pub(crate) fn failed(&self, chosen: &Chosen, on: RetryOn) -> bool {
+        self.health.as_ref().is_some_and(|health| health.failed(chosen.place, on))
+    }
+
+    pub(crate) fn health(&self) -> Option<&Arc<UpstreamHealth>> {
+        self.health.as_ref()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -137,6 +175,12 @@ const MOST_TURNS: i64 = 256;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tollgate_model::Name;
+    use tollgate_model::entity::{Ejection, Protocol, Scheme};
+
+    use super::super::{Address, Endpoints, Names};
     use super::*;
 
     #[test]
@@ -151,5 +195,37 @@ mod tests {
     fn very_different_weights_keep_the_order_short() {
         let order = spread(&[65_535, 1]);
         assert!(order.len() <= 257 && order.contains(&1));
+    }
+
+    #[test]
+    fn those_that_serve_share_the_turns_of_one_that_is_ejected() {
+        for balance in [Balance::RoundRobin, Balance::LeastRequests] {
+            let target = |port| Target { host: "127.0.0.1".to_owned(), port, weight: 100 };
+            let upstream = Upstream {
+                name: Name::parse("three").unwrap(),
+                balance,
+                targets: [1, 2, 3].map(target).into(),
+                ejection: Ejection::default(),
+                health_check: None,
+                tags: Vec::new(),
+            };
+            let health = UpstreamHealth::of(&upstream, None).unwrap();
+            let (names, mut endpoints) = (Names::new(Duration::from_secs(1)), Endpoints::default());
+            let endpoint = |target: &Target| {
+                let (host, port) = (target.host.clone(), target.port);
+                let address = Address { scheme: Scheme::Http, host, port, protocol: Protocol::Http1 };
+                endpoints.at(&names, address, None)
+            };
+            let balancer = Balancer::of(&upstream, Some(Arc::clone(&health)), endpoint).unwrap();
+            while !health.failed(0, RetryOn::Reset) {}
+            let mut turns = [0u32; 3];
+            for _ in 0..1000 {
+                turns[balancer.choose(&[]).unwrap().place] += 1;
+            }
+            assert_eq!(turns[0], 0, "{balance:?}");
+            assert!(turns[1].abs_diff(turns[2]) < 200, "{balance:?}: {turns:?}");
+            let others: Vec<_> = balancer.endpoints().skip(1).cloned().collect();
+            assert_eq!(balancer.choose(&others).unwrap().place, 0, "the last resort");
+        }
     }
 }

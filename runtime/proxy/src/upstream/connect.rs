@@ -38,13 +38,14 @@ impl ConnectionPool {
             if let Some(idle) = self.take(endpoint) {
                 return Ok(idle);
             }
-            return match dial::open(endpoint, timeouts, true, &self.open).await? {
+            // Boxed, as what follows: requests on open connections need not have room for handshakes.
+            return match Box::pin(dial::open(endpoint, timeouts, true, &self.open)).await? {
                 Opened::Http1(connection) => Ok(connection),
                 Opened::Http2(_) => Err(dial::failed("HTTP/1.1 was asked for")),
             };
         }
         // Others may wait for the same connections: the last of them must not wait for ever.
-        within(timeouts.connect, self.multiplexed(endpoint, timeouts))
+        Box::pin(within(timeouts.connect, self.multiplexed(endpoint, timeouts)))
             .await
             .unwrap_or_else(|_| Err(dial::too_late(timeouts)))
     }

@@ -1,20 +1,25 @@
 //! From an endpoint to a connection that is ready for requests, all handshakes done.
 
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{CertificateError, Error as TlsError};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 use tollgate_model::entity::{Protocol, Timeouts};
 
+use super::endpoint::Place;
 use super::http2::Multiplex;
 use super::pool::{OpenCount, PooledConnection, Sender};
 use super::{Endpoint, tls};
-use crate::connection::tune;
 use crate::error::ErrorKind;
 use crate::timer::within;
 
@@ -56,25 +61,64 @@ async fn opened(
     http1_only: bool,
     count: &OpenCount,
 ) -> Result<Opened, ConnectFailure> {
-    let address = endpoint.address();
-    let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(failed)?;
-    tune(&stream);
-    let wanted = if http1_only { Protocol::Http1 } else { address.protocol };
+    // Read first: if an address goes away meanwhile, the connection counts as one to it.
+    let epoch = endpoint.epoch();
+    let stream = reach(endpoint).await?;
+    tune(&stream, timeouts);
+    let wanted = if http1_only { Protocol::Http1 } else { endpoint.address().protocol };
     let Some(settings) = &endpoint.tls else {
         return match wanted {
-            Protocol::Http2 => Multiplex::open(stream, timeouts, count).await.map(Opened::Http2),
-            _ => http1(stream, endpoint, count).await,
+            Protocol::Http2 => Multiplex::open(stream, epoch, timeouts, count).await.map(Opened::Http2),
+            _ => http1(stream, epoch, endpoint, count).await,
         };
     };
     let secure = settings.connector(http1_only).connect(settings.name(), stream).await.map_err(refused)?;
     match (wanted, speaks_http2(&secure)) {
-        (Protocol::Http2 | Protocol::Auto, true) => Multiplex::open(secure, timeouts, count).await.map(Opened::Http2),
+        (Protocol::Http2 | Protocol::Auto, true) => {
+            Multiplex::open(secure, epoch, timeouts, count).await.map(Opened::Http2)
+        }
         (Protocol::Http2, false) => Err(failed("the target did not agree to HTTP/2 (ALPN)")),
-        _ => http1(secure, endpoint, count).await,
+        _ => http1(secure, epoch, endpoint, count).await,
     }
 }
 
-async fn http1<T>(stream: T, endpoint: &Arc<Endpoint>, count: &OpenCount) -> Result<Opened, ConnectFailure>
+/// A connection to the endpoint, nothing spoken yet.
+pub(super) async fn reach(endpoint: &Endpoint) -> Result<TcpStream, ConnectFailure> {
+    let port = endpoint.address().port;
+    let name = match &endpoint.place {
+        Place::Address(address) => return TcpStream::connect((*address, port)).await.map_err(failed),
+        Place::Name(name) => name,
+    };
+    let unknown = |reason| failed(format!("the name can't be resolved: {reason}"));
+    let addresses = name.addresses().await.map_err(unknown)?;
+    first_of(addresses.into_iter().map(|address| SocketAddr::new(address, port))).await.map_err(failed)
+}
+
+/// Tries the next address when the one before failed, or does not answer for a moment; the first connection
+/// wins (RFC 8305, 5).
+async fn first_of(addresses: impl ExactSizeIterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut addresses = addresses;
+    let mut attempts = JoinSet::new();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        match addresses.next() {
+            Some(address) => drop(attempts.spawn(TcpStream::connect(address))),
+            None if attempts.is_empty() => return Err(last),
+            None => {}
+        }
+        tokio::select! {
+            biased;
+            Some(done) = attempts.join_next() => match done {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(error) => last = io::Error::other(error),
+            },
+            () = tokio::time::sleep(ATTEMPT_DELAY), if addresses.len() > 0 => {}
+        }
+    }
+}
+
+async fn http1<T>(stream: T, epoch: u32, endpoint: &Arc<Endpoint>, count: &OpenCount) -> Result<Opened, ConnectFailure>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -86,11 +130,23 @@ where
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(Opened::Http1(PooledConnection::new(Sender::Http1(sender), Arc::clone(endpoint), false)))
+    Ok(Opened::Http1(PooledConnection::new(Sender::Http1(sender), Arc::clone(endpoint), epoch, false)))
 }
 
 fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2)
+}
+
+/// Latency over packet count. And a target that vanished without a word is found: by probes while nothing is
+/// sent, and by what it did not acknowledge for as long as the service waits for it, which also bounds how long
+/// it may keep its window shut. (Without that the system tries for a quarter of an hour.)
+fn tune(stream: &TcpStream, timeouts: &Timeouts) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_INTERVAL).with_retries(PROBES);
+    let _ = socket.set_tcp_keepalive(&probes);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(timeouts.response.max(timeouts.idle)));
 }
 
 pub(super) fn failed(error: impl ToString) -> ConnectFailure {
@@ -98,7 +154,7 @@ pub(super) fn failed(error: impl ToString) -> ConnectFailure {
 }
 
 /// A handshake that failed, and which side of it would not.
-fn refused(error: std::io::Error) -> ConnectFailure {
+pub(super) fn refused(error: io::Error) -> ConnectFailure {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) else {
         return failed(format!("the TLS handshake broke off: {error}"));
     };
@@ -121,5 +177,33 @@ fn said(reason: &CertificateError) -> String {
             format!("it is for another name: {} was expected, it is for {}", expected.to_str(), presented.join(", "))
         }
         other => other.to_string(),
+    }
+}
+
+/// Between attempts at two addresses (RFC 8305, 8).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// A target that is not there any more is noticed after a minute.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn the_system_gives_up_on_a_silent_target_when_the_service_does() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (response, idle) = (Duration::from_secs(7), Duration::from_secs(9));
+        tune(&stream, &Timeouts { response, idle, ..Timeouts::default() });
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(idle));
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(
+            (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_retries().unwrap()),
+            (PROBE_AFTER, PROBES)
+        );
     }
 }

@@ -1,11 +1,14 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use http::HeaderValue;
 use tollgate_model::entity::{Protocol, Scheme};
 
+use super::names::{HostName, Names};
 use super::tls::EndpointTls;
 use super::{Balancer, TlsClient};
 use crate::snapshot::default_port;
@@ -15,6 +18,7 @@ use crate::snapshot::default_port;
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     identity: Identity,
+    pub(super) place: Place,
     /// `None`: in clear.
     pub(crate) tls: Option<EndpointTls>,
     /// `host:port`, for logs.
@@ -23,6 +27,13 @@ pub(crate) struct Endpoint {
     pub(crate) authority: HeaderValue,
     /// Requests under way, all workers together.
     load: AtomicU32,
+}
+
+/// What its host is.
+#[derive(Debug)]
+pub(super) enum Place {
+    Address(IpAddr),
+    Name(Arc<HostName>),
 }
 
 /// Where an endpoint is, and what is spoken there.
@@ -54,7 +65,12 @@ pub(crate) struct InFlight(Arc<Endpoint>);
 impl Endpoints {
     /// # Errors
     /// Says why no TLS connection to this host is possible.
-    pub(crate) fn at(&mut self, address: Address, tls: Option<&TlsClient>) -> Result<Arc<Endpoint>, String> {
+    pub(crate) fn at(
+        &mut self,
+        names: &Names,
+        address: Address,
+        tls: Option<&TlsClient>,
+    ) -> Result<Arc<Endpoint>, String> {
         let identity = Identity { address, tls: tls.map(|tls| tls.number) };
         if let Some(known) = self.by_identity.get(&identity) {
             return Ok(Arc::clone(known));
@@ -63,7 +79,9 @@ impl Endpoints {
         let tls = tls.map(|tls| tls.endpoint(host, *protocol)).transpose()?;
         let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let authority = if *port == default_port(*scheme) { shown.clone() } else { format!("{shown}:{port}") };
+        let place = host.parse().map_or_else(|_| Place::Name(names.name(host)), Place::Address);
         let endpoint = Arc::new(Endpoint {
+            place,
             tls,
             display: format!("{shown}:{port}").into(),
             // Hosts of a valid configuration are visible ASCII.
@@ -81,6 +99,10 @@ impl Endpoints {
         self.by_identity.retain(|_, endpoint| used.contains(&Arc::as_ptr(endpoint)));
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.by_identity.values()
+    }
+
     pub(crate) fn holds(&self, endpoint: &Arc<Endpoint>) -> bool {
         self.by_identity.get(&endpoint.identity).is_some_and(|known| Arc::ptr_eq(known, endpoint))
     }
@@ -89,6 +111,21 @@ impl Endpoints {
 impl Endpoint {
     pub(crate) fn address(&self) -> &Address {
         &self.identity.address
+    }
+
+    /// Connections of an earlier epoch may lead to where the endpoint is not any more.
+    pub(crate) fn epoch(&self) -> u32 {
+        match &self.place {
+            Place::Address(_) => 0,
+            Place::Name(name) => name.epoch(),
+        }
+    }
+
+    /// Looks its name up, if it has one and it is time to.
+    pub(crate) fn refresh_name(&self, now: Instant) {
+        if let Place::Name(name) = &self.place {
+            name.refresh(now);
+        }
     }
 
     pub(crate) fn load(&self) -> u32 {

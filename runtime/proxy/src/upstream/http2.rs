@@ -31,6 +31,8 @@ pub(super) struct Multiplex {
     heard: Cell<Option<Instant>>,
     /// Takes no new request.
     retired: Cell<bool>,
+    /// Of its endpoint, when it was opened.
+    epoch: u32,
 }
 
 /// A request's place on a connection, until dropped.
@@ -41,6 +43,7 @@ impl Multiplex {
     /// streams it takes.
     pub(super) async fn open<T>(
         stream: T,
+        epoch: u32,
         timeouts: &Timeouts,
         count: &OpenCount,
     ) -> Result<Rc<Multiplex>, ConnectFailure>
@@ -94,6 +97,7 @@ impl Multiplex {
             last_used: Cell::new(Instant::now()),
             heard: Cell::new(None),
             retired: Cell::new(false),
+            epoch,
         }))
     }
 
@@ -109,6 +113,10 @@ impl Multiplex {
 
     pub(super) fn is_idle_for(&self, time: Duration) -> bool {
         self.streams.get() == 0 && self.last_used.get().elapsed() >= time
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -79,7 +79,12 @@ impl Multiplexes {
         let connections = &mut lanes.get_mut(&Arc::as_ptr(endpoint))?.connections;
         connections.retain(|connection| !connection.is_over());
         let connection = connections.iter().find(|connection| connection.has_room())?;
-        Some(PooledConnection::new(Sender::Http2(connection.stream()), Arc::clone(endpoint), connection.has_answered()))
+        let sender = Sender::Http2(connection.stream());
+        Some(PooledConnection::new(sender, Arc::clone(endpoint), connection.epoch(), connection.has_answered()))
+    }
+
+    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.by_endpoint.borrow().get(&Arc::as_ptr(endpoint)).is_some_and(|lanes| !lanes.connections.is_empty())
     }
 
     fn chose_http1(&self, endpoint: &Arc<Endpoint>) -> bool {
@@ -153,7 +158,11 @@ impl Multiplexes {
     pub(super) fn sweep(&self, patience: Duration, is_used: impl Fn(&Arc<Endpoint>) -> bool) {
         self.by_endpoint.borrow_mut().retain(|_, lanes| {
             let used = is_used(&lanes.endpoint);
-            lanes.connections.retain(|connection| used && !connection.is_idle_for(patience) && !connection.is_over());
+            let epoch = lanes.endpoint.epoch();
+            let stays = |connection: &Rc<Multiplex>| {
+                used && connection.epoch() == epoch && !connection.is_idle_for(patience) && !connection.is_over()
+            };
+            lanes.connections.retain(stays);
             used || lanes.dialing.is_some()
         });
     }

@@ -2,17 +2,23 @@
 
 mod balance;
 mod budget;
+mod check;
 mod connect;
 mod dial;
 mod endpoint;
+mod health;
 mod http2;
 mod lanes;
+mod names;
 mod pool;
 mod tls;
 mod unverified;
 
-pub(crate) use balance::Balancer;
+pub(crate) use balance::{Balancer, Chosen};
 pub(crate) use budget::RetryBudgets;
+pub use check::HealthChecks;
 pub(crate) use endpoint::{Address, Endpoint, Endpoints, InFlight};
+pub use health::{TargetReport, UpstreamHealth, UpstreamReport};
+pub(crate) use names::Names;
 pub(crate) use pool::{ConnectionPool, PooledConnection};
-pub(crate) use tls::{Round, TlsClient, TlsClients};
+pub(crate) use tls::{Round, TlsClient, TlsClients, TlsSide};

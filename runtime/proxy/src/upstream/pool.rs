@@ -33,6 +33,7 @@ struct Idle {
     sender: SendRequest<RequestBody>,
     timer: timer::Idle,
     since: Instant,
+    epoch: u32,
 }
 
 /// A connection, or a stream of one, that serves a request. Dropped, it is closed;
@@ -42,6 +43,8 @@ pub(crate) struct PooledConnection {
     pub(crate) endpoint: Arc<Endpoint>,
     /// It served a request before: the target may have closed it meanwhile.
     pub(crate) reused: bool,
+    /// Of its endpoint, when it was opened.
+    epoch: u32,
     /// For waiting on it; kept with it, so that not every request makes one.
     pub(crate) timer: timer::Idle,
 }
@@ -73,13 +76,22 @@ impl ConnectionPool {
     pub(super) fn take(&self, endpoint: &Arc<Endpoint>) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         let connections = &mut idle.get_mut(&Arc::as_ptr(endpoint))?.connections;
-        while let Some(Idle { sender, timer, .. }) = connections.pop() {
+        while let Some(Idle { sender, timer, epoch, .. }) = connections.pop() {
             if sender.is_ready() {
                 let sender = Sender::Http1(sender);
-                return Some(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: true, timer });
+                return Some(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: true, epoch, timer });
             }
         }
         None
+    }
+
+    /// A kept connection to this target turned out dead. Those that have been idle since before then most
+    /// likely are too (it was restarted, or something between forgot them): a request that tried one after
+    /// the other would run out of attempts.
+    pub(crate) fn distrust(&self, endpoint: &Arc<Endpoint>, since: Instant) {
+        if let Some(idle) = self.idle.borrow_mut().get_mut(&Arc::as_ptr(endpoint)) {
+            idle.connections.retain(|idle| idle.since > since);
+        }
     }
 
     /// Connections to targets, busy and idle.
@@ -94,10 +106,18 @@ impl ConnectionPool {
             if !is_used(&idle.endpoint) {
                 return false;
             }
-            idle.connections.retain(|idle| idle.since.elapsed() < patience && !idle.sender.is_closed());
+            let epoch = idle.endpoint.epoch();
+            let stays =
+                |idle: &Idle| idle.epoch == epoch && idle.since.elapsed() < patience && !idle.sender.is_closed();
+            idle.connections.retain(stays);
             !idle.connections.is_empty()
         });
         self.multiplexes.sweep(patience, is_used);
+    }
+
+    /// Whether there is an idle HTTP/1.1 connection to it, or any of HTTP/2.
+    pub(crate) fn keeps(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.idle.borrow().contains_key(&Arc::as_ptr(endpoint)) || self.multiplexes.has(endpoint)
     }
 
     /// Closes all that are idle, to free their descriptors.
@@ -108,8 +128,8 @@ impl ConnectionPool {
 }
 
 impl PooledConnection {
-    pub(super) fn new(sender: Sender, endpoint: Arc<Endpoint>, reused: bool) -> PooledConnection {
-        PooledConnection { sender, endpoint, reused, timer: timer::Idle::new(Duration::ZERO) }
+    pub(super) fn new(sender: Sender, endpoint: Arc<Endpoint>, epoch: u32, reused: bool) -> PooledConnection {
+        PooledConnection { sender, endpoint, reused, epoch, timer: timer::Idle::new(Duration::ZERO) }
     }
 
     /// Its timer, while the connection is at work.
@@ -125,7 +145,7 @@ impl PooledConnection {
     pub(crate) fn give_back(self, pool: &ConnectionPool) {
         // A stream of HTTP/2 is over, its connection goes on.
         let Sender::Http1(sender) = self.sender else { return };
-        if sender.is_closed() {
+        if sender.is_closed() || self.epoch != self.endpoint.epoch() {
             return;
         }
         let mut idle = pool.idle.borrow_mut();
@@ -133,7 +153,7 @@ impl PooledConnection {
             .entry(Arc::as_ptr(&self.endpoint))
             .or_insert_with(|| IdleConnections { endpoint: Arc::clone(&self.endpoint), connections: Vec::new() });
         if here.connections.len() < pool.most {
-            here.connections.push(Idle { sender, timer: self.timer, since: Instant::now() });
+            here.connections.push(Idle { sender, timer: self.timer, since: Instant::now(), epoch: self.epoch });
         }
     }
 

@@ -26,14 +26,33 @@ pub(crate) struct TlsClients {
     folder: PathBuf,
     /// Read once, when the first service needs them.
     system_roots: Option<Arc<RootCertStore>>,
-    made: HashMap<Wanted, Arc<TlsClient>, RandomState>,
+    made: HashMap<Wanted, Made, RandomState>,
     count: u64,
 }
 
 /// One pass over the services of a configuration.
 pub(crate) struct Round<'a> {
     clients: &'a mut TlsClients,
-    done: HashMap<Wanted, Result<Arc<TlsClient>, String>, RandomState>,
+    done: HashMap<Wanted, Made, RandomState>,
+}
+
+/// What came of the files of a TLS side.
+#[derive(Clone)]
+struct Made {
+    /// The last good one.
+    client: Option<Arc<TlsClient>>,
+    /// Why the files can't be used as they are.
+    problem: Option<String>,
+    /// Of the files, readable or not.
+    fingerprint: blake3::Hash,
+}
+
+/// What a service gets of it.
+#[derive(Clone)]
+pub(crate) struct TlsSide {
+    pub(crate) client: Arc<TlsClient>,
+    /// Why it is not what the files say now.
+    pub(crate) problem: Option<String>,
 }
 
 /// A TLS side that several services may share.
@@ -43,8 +62,6 @@ pub(crate) struct TlsClient {
     pub(crate) number: u64,
     config: ClientConfig,
     server_name: Option<String>,
-    /// Of the files it was made from.
-    fingerprint: blake3::Hash,
 }
 
 /// An endpoint's: sessions are resumed with the target they came from.
@@ -78,20 +95,46 @@ impl TlsClients {
         Round { clients: self, done: HashMap::default() }
     }
 
-    fn make(&mut self, wanted: &Wanted) -> Result<Arc<TlsClient>, String> {
-        let ca = wanted.tls.ca_file.as_ref().map(|file| self.read(file)).transpose()?;
-        let identity = match &wanted.identity {
-            Some((certificate, key)) => Some((self.read(certificate)?, self.read(key)?)),
-            None => None,
-        };
+    /// The files that decide what is made, as far as they are known.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.made.keys().flat_map(Wanted::files).map(|file| self.folder.join(file))
+    }
+
+    /// Whether a file is another one than when it was read last.
+    pub(crate) fn have_changed(&self) -> bool {
+        self.made.iter().any(|(wanted, made)| self.read_all(wanted).1 != made.fingerprint)
+    }
+
+    fn make(&mut self, wanted: &Wanted) -> Made {
+        let (contents, fingerprint) = self.read_all(wanted);
+        let before = self.made.get(wanted).cloned();
+        if let Some(same) = before.clone().filter(|before| before.fingerprint == fingerprint) {
+            return same;
+        }
+        match contents.and_then(|contents| self.build(wanted, contents)) {
+            Ok(client) => Made { client: Some(Arc::new(client)), problem: None, fingerprint },
+            Err(problem) => {
+                let client = before.and_then(|before| before.client);
+                Made { client, problem: Some(problem), fingerprint }
+            }
+        }
+    }
+
+    fn read_all(&self, wanted: &Wanted) -> (Result<Vec<Vec<u8>>, String>, blake3::Hash) {
+        let read: Vec<Result<Vec<u8>, String>> = wanted.files().map(|file| self.read(file)).collect();
         let mut hasher = blake3::Hasher::new();
-        for bytes in ca.iter().chain(identity.iter().flat_map(|(certificate, key)| [certificate, key])) {
-            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        for file in &read {
+            let bytes = file.as_ref().map(Vec::as_slice).unwrap_or_default();
+            hasher.update(&[u8::from(file.is_ok())]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
         }
-        let fingerprint = hasher.finalize();
-        if let Some(same) = self.made.get(wanted).filter(|made| made.fingerprint == fingerprint) {
-            return Ok(Arc::clone(same));
-        }
+        (read.into_iter().collect(), hasher.finalize())
+    }
+
+    /// `contents` in the order of [`Wanted::files`].
+    fn build(&mut self, wanted: &Wanted, contents: Vec<Vec<u8>>) -> Result<TlsClient, String> {
+        let mut contents = contents.into_iter();
+        let ca = wanted.tls.ca_file.as_ref().and_then(|_| contents.next());
+        let identity = wanted.identity.as_ref().and_then(|files| Some((files, contents.next()?, contents.next()?)));
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
@@ -103,20 +146,19 @@ impl TlsClients {
             (true, Some(ca)) => builder.with_root_certificates(roots(ca, wanted.tls.ca_file.as_deref())?),
             (true, None) => builder.with_root_certificates(self.system_roots()?),
         };
-        let config = match (&identity, &wanted.identity) {
-            (Some((certificate, key)), Some((certificate_file, key_file))) => {
-                let chain = certificates(certificate, certificate_file)?;
-                let key = PrivateKeyDer::from_pem_slice(key)
+        let config = match identity {
+            Some(((certificate_file, key_file), certificate, key)) => {
+                let chain = certificates(&certificate, certificate_file)?;
+                let key = PrivateKeyDer::from_pem_slice(&key)
                     .map_err(|error| format!("no private key in {}: {error}", key_file.display()))?;
                 let refused =
                     |error| format!("the client certificate {} is not usable: {error}", certificate_file.display());
                 builder.with_client_auth_cert(chain, key).map_err(refused)?
             }
-            _ => builder.with_no_client_auth(),
+            None => builder.with_no_client_auth(),
         };
         self.count += 1;
-        let server_name = wanted.tls.server_name.clone();
-        Ok(Arc::new(TlsClient { number: self.count, config, server_name, fingerprint }))
+        Ok(TlsClient { number: self.count, config, server_name: wanted.tls.server_name.clone() })
     }
 
     fn read(&self, file: &Path) -> Result<Vec<u8>, String> {
@@ -144,23 +186,30 @@ impl TlsClients {
 
 impl Round<'_> {
     /// The TLS side of a service, or why there is none.
-    pub(crate) fn client(&mut self, set: &ConfigSet, service: &Service) -> Result<Arc<TlsClient>, String> {
+    pub(crate) fn client(&mut self, set: &ConfigSet, service: &Service) -> Result<TlsSide, String> {
         let certificate = service.tls.client_certificate.as_ref().and_then(|name| set.certificates.get(name));
         let wanted = Wanted {
             tls: service.tls.clone(),
             identity: certificate.map(|entity| (entity.certificate_file.clone(), entity.key_file.clone())),
         };
-        if let Some(done) = self.done.get(&wanted) {
-            return done.clone();
+        let clients = &mut *self.clients;
+        let made = self.done.entry(wanted).or_insert_with_key(|wanted| clients.make(wanted)).clone();
+        match (made.client, made.problem) {
+            (Some(client), problem) => Ok(TlsSide { client, problem }),
+            (None, problem) => Err(problem.unwrap_or_default()),
         }
-        let made = self.clients.make(&wanted);
-        self.done.insert(wanted, made.clone());
-        made
     }
 
     /// Forgets what no service uses any more.
     pub(crate) fn finish(self) {
-        self.clients.made = self.done.into_iter().filter_map(|(wanted, made)| Some((wanted, made.ok()?))).collect();
+        self.clients.made = self.done;
+    }
+}
+
+impl Wanted {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.tls.ca_file.iter().chain(identity).map(PathBuf::as_path)
     }
 }
 

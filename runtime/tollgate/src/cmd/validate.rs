@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
+use anyhow::Context;
+use tollgate_keys::Pepper;
 use tollgate_limits::Local;
 use tollgate_plugin_host::{Host, Prepared};
+use tollgate_proxy::{Builder, TlsServer};
 use tollgate_store::FileStore;
 
 use super::Invalid;
@@ -15,6 +18,9 @@ use crate::settings_report::settings_report;
 #[allow(clippy::print_stdout, reason = "the verb's output")]
 pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config.config)?;
+    if let Some(tls) = &config.tls {
+        TlsServer::new(tls, Arc::default()).context("proxy.tls.client_ca_file")?;
+    }
     let loaded = FileStore::open(&config.store).read(None, environment).map_err(Invalid)?;
     let plugins = &config.plugins.folder;
     if !loaded.set.plugins.is_empty() && !plugins.is_dir() {
@@ -44,6 +50,11 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         if let Some(problem) = problem {
             println!("warning: certificate {name}: {problem}; this node would not show it");
         }
+    }
+    // As the node would: what can't be used is told service by service.
+    let snapshot = Builder::new(Pepper::random(), folder, config.proxy.name_ttl).build(set, &prepared);
+    for (place, reason) in snapshot.degraded().into_iter().filter(|(place, _)| place.starts_with("service ")) {
+        println!("warning: {place}: {reason}; it would answer 503 on this node");
     }
     for route in set.routes.values() {
         for remark in set.lint_route(route) {

@@ -34,6 +34,8 @@ pub struct NodeConfig {
     /// Where clients connect by TLS; empty without [`NodeConfig::tls`].
     pub tls_addresses: Vec<SocketAddr>,
     pub tls: Option<TlsConfig>,
+    /// What the authorities of client certificates in it were read from.
+    pub client_ca_file: Option<PathBuf>,
     pub workers: usize,
     pub proxy: ProxyConfig,
     pub admin_address: SocketAddr,
@@ -75,6 +77,7 @@ impl NodeConfig {
             workers: raw.proxy.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             proxy_addresses: raw.proxy.listen,
             tls: raw.proxy.tls.as_ref().map(|tls| tls.complete(folder)).transpose()?,
+            client_ca_file: raw.proxy.tls.as_ref().and_then(|tls| tls.client_ca_file(folder)),
             tls_addresses: raw.proxy.tls.map(|tls| tls.listen).unwrap_or_default(),
             proxy: ProxyConfig { drain: raw.drain.timeout, ..raw.proxy.config },
             admin_address: raw.admin,

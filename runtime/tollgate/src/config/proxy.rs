@@ -49,6 +49,7 @@ impl Decode for ProxyTable {
             target_size: fields.optional("target_size", size(defaults.target_size)).0 as usize,
             path_rules: fields.optional("paths", Rules(defaults.path_rules)).0,
             body_size: fields.maybe::<ByteSize>("body_size").map(|size| size.0),
+            held_bodies: fields.optional("held_bodies", ByteSize(defaults.held_bodies)).0,
             idle: fields.optional("idle_timeout", PositiveTime(defaults.idle)).0,
             head: fields.optional("head_timeout", PositiveTime(defaults.head)).0,
             connections: fields.maybe::<u64>("connections").map(|most| most as usize),
@@ -60,6 +61,7 @@ impl Decode for ProxyTable {
                 .optional("upstream_idle_connections", defaults.upstream_idle_connections as u64)
                 as usize,
             upstream_idle: fields.optional("upstream_idle_timeout", PositiveTime(defaults.upstream_idle)).0,
+            name_ttl: fields.optional("name_ttl", PositiveTime(defaults.name_ttl)).0,
             drain: defaults.drain,
         };
         if let Err(invalid) = config.validate() {

@@ -30,6 +30,11 @@ enum Wanted {
 }
 
 impl TlsTable {
+    /// The file of the authorities that clients come from.
+    pub(super) fn client_ca_file(&self, folder: &Path) -> Option<PathBuf> {
+        self.client_ca_file.as_ref().map(|file| folder.join(file))
+    }
+
     /// Reads what the file names; `folder` is where relative paths start.
     pub(super) fn complete(&self, folder: &Path) -> anyhow::Result<TlsConfig> {
         let authorities = || match &self.client_ca_file {

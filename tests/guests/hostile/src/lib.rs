@@ -42,7 +42,7 @@ impl Plugin for Hostile {
             (self.settings.log.is_some(), Hooks::LOG),
         ];
         let hooks = wanted.into_iter().filter(|(wanted, _)| *wanted).fold(Hooks::NONE, |all, (_, hook)| all | hook);
-        Subscription::to(hooks)
+        Subscription::to(hooks).hold_request_body(self.settings.hold)
     }
 
     fn on_request(&self, request: &mut Request) -> Action {

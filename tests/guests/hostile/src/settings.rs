@@ -12,6 +12,8 @@ pub struct Settings {
     pub response: Option<Attack>,
     pub response_body: Option<Attack>,
     pub log: Option<Attack>,
+    /// Bytes of a request's body that are held back for `request_body`; 0: it comes piece by piece.
+    pub hold: u64,
     /// In `on-request`, make the attack that the request's `x-attack` field names, if any.
     pub on_header: bool,
     /// How long, how large and how often an attack hits.
@@ -29,6 +31,7 @@ impl Default for Settings {
             response: None,
             response_body: None,
             log: None,
+            hold: 0,
             on_header: false,
             milliseconds: 60_000,
             bytes: 1 << 20,
