@@ -115,9 +115,11 @@ impl RequestFacts for Asked {
 
 #[cfg(test)]
 mod tests {
+    type Target = (&'static str, fn(&[u8]));
+
     #[test]
     fn the_seeds_hold() {
-        let targets: [(&str, fn(&[u8])); 3] =
+        let targets: [Target; 3] =
             [("condition", super::condition), ("router", super::router), ("values", super::values)];
         for (target, check) in targets {
             let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));

@@ -51,9 +51,11 @@ pub fn masking(data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    type Target = (&'static str, fn(&[u8]));
+
     #[test]
     fn the_seeds_hold() {
-        let targets: [(&str, fn(&[u8])); 3] =
+        let targets: [Target; 3] =
             [("code_cache", super::code_cache), ("masking", super::masking), ("module", super::module)];
         for (target, check) in targets {
             let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));

@@ -6,9 +6,11 @@ pub use crate::upgrade::fuzzing::upgrade;
 
 #[cfg(test)]
 mod tests {
+    type Target = (&'static str, fn(&[u8]));
+
     #[test]
     fn the_seeds_hold() {
-        let targets: [(&str, fn(&[u8])); 2] = [("tollgate_toml", super::tollgate_toml), ("upgrade", super::upgrade)];
+        let targets: [Target; 2] = [("tollgate_toml", super::tollgate_toml), ("upgrade", super::upgrade)];
         for (target, check) in targets {
             let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
             for seed in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}")) {

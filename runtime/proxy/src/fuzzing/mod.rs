@@ -37,9 +37,11 @@ fn header_fields<'t>(lines: impl Iterator<Item = &'t [u8]>) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    type Target = (&'static str, fn(&[u8]));
+
     #[test]
     fn the_seeds_hold() {
-        let targets: [(&str, fn(&[u8])); 7] = [
+        let targets: [Target; 7] = [
             ("certificate", super::certificate),
             ("fields", super::fields),
             ("http1", super::http1),
