@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
-use http::uri::{Authority as UriAuthority, PathAndQuery};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
 use tollgate_plugin_host::{Authority, RequestHead};
 
@@ -235,11 +235,11 @@ pub(crate) fn host_name_length(text: &[u8]) -> Option<usize> {
     if name > 0 && port_is_valid(rest) {
         return Some(name);
     }
-    // An IPv6 address in brackets: left to the library.
-    let authority = UriAuthority::try_from(text).ok()?;
-    let host = authority.host();
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    (bracketed && text.starts_with(host.as_bytes()) && port_is_valid(&text[host.len()..])).then_some(host.len())
+    // An IPv6 address in brackets, and nothing else in them.
+    let inner = text.strip_prefix(b"[")?;
+    let end = memchr::memchr(b']', inner)?;
+    let address = std::str::from_utf8(&inner[..end]).ok()?;
+    (address.parse::<Ipv6Addr>().is_ok() && port_is_valid(&inner[end + 1..])).then_some(end + 2)
 }
 
 /// The target in origin form, its path in normal form; `None` where it is that already.
@@ -340,9 +340,27 @@ mod tests {
         ] {
             assert_eq!(host_name_length(text.as_bytes()), Some(length), "{text}");
         }
-        for bad in
-            ["", "user@a", "a/b", "a:b", "a b", "::1", "a:123456", "a,b", "[::1", "a?x", "[::1]x", "a..b", ".a", "."]
-        {
+        for bad in [
+            "",
+            "user@a",
+            "a/b",
+            "a:b",
+            "a b",
+            "::1",
+            "a:123456",
+            "a,b",
+            "[::1",
+            "a?x",
+            "[::1]x",
+            "a..b",
+            ".a",
+            ".",
+            "[,]",
+            "[a]",
+            "[127.0.0.1]",
+            "[]",
+            "[::1%25a]",
+        ] {
             assert_eq!(host_name_length(bad.as_bytes()), None, "{bad}");
         }
     }

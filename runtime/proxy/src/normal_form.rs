@@ -23,20 +23,21 @@ pub(crate) fn path(raw: &str, rules: PathRules) -> Result<Cow<'_, str>, &'static
     if is_normal(raw.as_bytes()) {
         return Ok(Cow::Borrowed(raw));
     }
-    if rules == PathRules::Strict {
-        unambiguous(raw.as_bytes())?;
-    }
     let decoded = decode(raw)?;
+    if rules == PathRules::Strict {
+        // Not before: `%25%32e` is `%252e` only now.
+        unambiguous(decoded.as_bytes())?;
+    }
     resolve(&decoded).map(Cow::Owned)
 }
 
-fn unambiguous(raw: &[u8]) -> Result<(), &'static str> {
+fn unambiguous(decoded: &[u8]) -> Result<(), &'static str> {
     // An encoded semicolon stays encoded: everybody takes it for a part of the name.
-    if raw.contains(&b';') {
+    if decoded.contains(&b';') {
         return Err("the path has parameters (`;`), which servers read in different ways");
     }
     let encoded_twice = |part: &[u8]| part.starts_with(b"%25") && part[3..].iter().all(u8::is_ascii_hexdigit);
-    if raw.windows(5).any(encoded_twice) {
+    if decoded.windows(5).any(encoded_twice) {
         return Err("the path is encoded twice");
     }
     Ok(())
@@ -156,6 +157,7 @@ mod tests {
             "/a/..;x/b",
             "/admin;x/users",
             "/a%252e%252e/b",
+            "/a%25%32%65%25%32e/b",
             "/%",
             "/%4",
             "/%zz",

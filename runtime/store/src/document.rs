@@ -112,7 +112,11 @@ fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> ConfigReport {
 }
 
 fn syntax_error(error: &toml::de::Error) -> Finding {
-    Finding::new(error.span(), error.message().trim_end().replace('\n', ", "))
+    let Some(span) = error.span() else {
+        // The parser gives up on the whole, and says no more.
+        return Finding::new(Some(0..0), "tables or lists are nested too deeply".to_owned());
+    };
+    Finding::new(Some(span), error.message().trim_end().replace('\n', ", "))
 }
 
 #[cfg(test)]
