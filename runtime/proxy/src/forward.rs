@@ -146,15 +146,16 @@ impl Errand<'_> {
                 }
                 tracing::debug!(target = &*endpoint.display, detail = failure.detail, "request failed upstream");
                 // The target closed a connection that had been kept, just as this request went out.
-                let stale = connection.reused && failure.lost && method.is_idempotent() && body.can_repeat();
-                if connection.reused && failure.lost {
+                let was_closed = connection.reused && failure.lost;
+                let stale = was_closed && method.is_idempotent() && body.can_repeat();
+                if was_closed {
                     worker.pool.distrust(endpoint, sent);
                 }
                 if body.back(failure.unsent, failure.refused) || stale {
                     return Outcome::Unsent(failure.kind);
                 }
                 // A kept connection that was closed says nothing of its target.
-                if !(connection.reused && failure.lost) {
+                if !was_closed {
                     self.failed(target, RetryOn::Reset);
                 }
                 (failure.kind, RetryOn::Reset)

@@ -165,7 +165,12 @@ impl Record {
 
     /// What is left of the request's body can't be read any more: its connection ends with the answer.
     pub(crate) fn abandon_body(&mut self) {
-        self.closing |= self.request.as_ref().is_some_and(|progress| !progress.is_done());
+        self.closing |= self.leaves_body();
+    }
+
+    /// Something of the request's body was not read.
+    fn leaves_body(&self) -> bool {
+        self.request.as_ref().is_some_and(|progress| !progress.is_done())
     }
 
     /// The client is to be told that its connection ends. (Over HTTP/2 the connection itself says so.)
@@ -277,7 +282,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if let Some(heads) = &self.ends.heads {
             heads.over();
-            if self.closing || self.request.as_ref().is_some_and(|progress| !progress.is_done()) {
+            if self.closing || self.leaves_body() {
                 self.ends.ending.linger();
             }
         }
