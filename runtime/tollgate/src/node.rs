@@ -84,6 +84,8 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
     let workers = tollgate_proxy::spawn(doors, proxy, Arc::clone(&host), first)?;
     let metrics: Vec<_> = workers.iter().map(|worker| Arc::clone(worker.metrics())).collect();
     state.has_workers(metrics.clone());
+    // Who sees the node ready can ask it for an upgrade. A successor has to be given the node first.
+    let opened = predecessor.is_none().then(|| door(&config));
     state.enter(Phase::Serving);
     if predecessor.is_some() {
         control.begin();
@@ -93,7 +95,7 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let mut end = End::Stopped;
     if settled(&config, predecessor).await {
-        let upgrades = Upgrades { launch: &launch, estate: &estate, door: door(&config) };
+        let upgrades = Upgrades { launch: &launch, estate: &estate, door: opened.unwrap_or_else(|| door(&config)) };
         let upkeep = async {
             tokio::select! {
                 () = reconciler.follow(watch, &workers) => {}
