@@ -134,7 +134,8 @@ impl Rig {
         self.runtime.block_on(async {
             let mut took = Duration::ZERO;
             for _ in 0..count {
-                let exchange = Exchange::new(head(), Arc::clone(&self.directory));
+                let mut exchange = Exchange::new(head());
+                exchange.consult(Arc::clone(&self.directory));
                 let started = Instant::now();
                 let run = Run::begin(Arc::clone(chain), &exchange.request);
                 let (exchange, outcome) = self.worker.on_request(&run, exchange).await;

@@ -25,7 +25,7 @@ pub struct Exchange {
     /// JSON members that plugins added to the log record, without braces.
     pub log_fields: String,
     pub(crate) log_field_count: u8,
-    /// `None` once no hook will ask it any more: it holds all consumers.
+    /// `None` while no hook may ask it: it holds all consumers.
     pub(crate) directory: Option<Arc<dyn Directory>>,
     pub(crate) context: Context,
     /// The piece that a body hook is called for.
@@ -145,14 +145,14 @@ pub enum PreparedAnswer {
 }
 
 impl Exchange {
-    pub fn new(request: RequestHead, directory: Arc<dyn Directory>) -> Box<Exchange> {
+    pub fn new(request: RequestHead) -> Box<Exchange> {
         Box::new(Exchange {
             request,
             response: ResponseSide::default(),
             identity: None,
             log_fields: String::new(),
             log_field_count: 0,
-            directory: Some(directory),
+            directory: None,
             context: Context::default(),
             piece: None,
             reservations: Reservations::default(),
@@ -163,6 +163,11 @@ impl Exchange {
 }
 
 impl Exchange {
+    /// Where hooks look consumers up.
+    pub fn consult(&mut self, directory: Arc<dyn Directory>) {
+        self.directory = Some(directory);
+    }
+
     /// From now on a hook that is cut off leaves the exchange there.
     pub fn live_in(&mut self, home: &Arc<Home>) {
         self.home = Arc::downgrade(home);
@@ -341,17 +346,6 @@ const CONTEXT_BYTES: usize = 64 << 10;
 mod tests {
     use super::*;
 
-    struct Nobody;
-
-    impl Directory for Nobody {
-        fn find_key(&self, _: &[u8]) -> Option<Arc<Identity>> {
-            None
-        }
-        fn find_anonymous(&self, _: &str) -> Option<Arc<Identity>> {
-            None
-        }
-    }
-
     fn exchange() -> Box<Exchange> {
         let request = RequestHead {
             id: HeaderValue::from_static("id"),
@@ -369,7 +363,7 @@ mod tests {
             host_override: None,
             sent: false,
         };
-        Exchange::new(request, Arc::new(Nobody))
+        Exchange::new(request)
     }
 
     #[test]

@@ -122,7 +122,12 @@ pub(crate) fn pipe_request(
 }
 
 /// As [`pipe_request`], for an upstream's body.
-pub(crate) fn pipe_response(worker: Rc<Shared>, runs: Vec<Run>, seat: Rc<Seat>, mut body: UpstreamBody) -> PipedBody {
+pub(crate) fn pipe_response(
+    worker: Rc<Shared>,
+    runs: Vec<Run>,
+    seat: Rc<Seat>,
+    mut body: Box<UpstreamBody>,
+) -> PipedBody {
     let (pieces, piped) = piped();
     tokio::task::spawn_local(async move {
         loop {
@@ -162,7 +167,7 @@ pub(crate) fn pipe_response(worker: Rc<Shared>, runs: Vec<Run>, seat: Rc<Seat>, 
 }
 
 /// What was read already, then the rest of the body as it comes.
-pub(crate) fn replay(worker: Rc<Shared>, front: Bytes, mut body: UpstreamBody) -> PipedBody {
+pub(crate) fn replay(worker: Rc<Shared>, front: Bytes, mut body: Box<UpstreamBody>) -> PipedBody {
     let (pieces, piped) = piped();
     tokio::task::spawn_local(async move {
         if !pieces.send(Frame::data(front)).await {

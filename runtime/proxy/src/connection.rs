@@ -87,10 +87,7 @@ where
     let (served, begun, ends) = (Rc::clone(&worker), head.clone(), Rc::new(ends));
     let requests = service_fn(move |request| {
         begun.whole();
-        let (worker, ends) = (Rc::clone(&served), Rc::clone(&ends));
-        // Boxed: hyper keeps room for this future as long as the connection lives, and an idle connection has no
-        // use for the many KiB of a request's story.
-        Box::pin(async move { Ok::<_, std::convert::Infallible>(service::handle(worker, ends, request).await) })
+        service::handle(&served, &ends, request)
     });
     let io = TokioIo::new(Remembering::new(io, heads));
     let io = StallGuard::new(io, worker.config.idle, Some(head.clone()), ticket);

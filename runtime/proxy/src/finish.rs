@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body::Body;
 use tollgate_plugin_host::{BodyMode, Exchange, HookError, HookErrorKind, Origin, Outcome, ResponseHead, Run};
 
 use crate::body::{ResponseBody, UpstreamBody};
@@ -16,7 +15,7 @@ use crate::forward::Forwarded;
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
 use crate::tunnel::{self, Upgrading};
-use crate::upgrade::{Handshake, Upgrade};
+use crate::upgrade::{self, Handshake, Upgrade};
 use crate::worker::Shared;
 
 /// An answer of the gateway or of a plugin, through the response hooks.
@@ -43,37 +42,34 @@ pub(crate) async fn forwarded(
     worker: &Rc<Shared>,
     runs: Vec<Run>,
     forwarded: Forwarded,
-    upgrade: Option<Upgrade>,
-    idle: Duration,
+    upgrade: Option<Box<Upgrade>>,
     record: Box<Record>,
 ) -> Response<ResponseBody> {
     let mut exchange = record.exchange().await;
-    let Forwarded { mut response, connection, in_flight } = forwarded;
-    let upstream_end =
-        (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
-    let (mut parts, incoming) = response.into_parts();
-    let protocol = upstream_end.as_ref().and_then(|_| parts.headers.get(header::UPGRADE).cloned());
+    let Forwarded { mut head, body } = forwarded;
+    let switching = (head.status == StatusCode::SWITCHING_PROTOCOLS).then(|| {
+        let protocol = head.headers.get(header::UPGRADE).cloned();
+        let extensions = std::mem::take(&mut head.extensions);
+        (upgrade::end_of(extensions), protocol)
+    });
     let has_body = exchange.request.method != http::Method::HEAD;
-    fields::cleanse_response(&mut parts.headers, has_body.then(|| incoming.size_hint().exact()).flatten());
-    fields::via(&mut parts.headers, parts.version);
-    exchange.response.begin(parts.status, parts.headers, Origin::Upstream);
+    fields::cleanse_response(&mut head.headers, has_body.then(|| body.exact_size()).flatten());
+    fields::via(&mut head.headers, head.version);
+    exchange.response.begin(head.status, head.headers, Origin::Upstream);
     let outcome;
     (exchange, outcome) = response_hooks(worker, &runs, exchange).await;
     if outcome.is_err() {
         return send_whole(worker, exchange, outcome, Bytes::new(), record);
     }
-    match (upstream_end, upgrade) {
+    match (switching, upgrade.map(|upgrade| *upgrade)) {
         // To a CONNECT that would say that the tunnel stands.
         (None, Some(Upgrade { handshake: Some(_), .. })) if succeeded(&exchange) => {
             send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record)
         }
-        (None, _) => {
-            let body = UpstreamBody::new(incoming, connection, idle, in_flight);
-            send_upstream(worker, runs, exchange, body, record).await
-        }
+        (None, _) => send_upstream(worker, runs, exchange, body, record).await,
         // A plugin took the upgrade back.
         (Some(_), _) if !switches(&exchange) => send_whole(worker, exchange, Ok(()), Bytes::new(), record),
-        (Some(upstream), Some(Upgrade { client, protocol: wanted, handshake })) => {
+        (Some((upstream, protocol)), Some(Upgrade { client, protocol: wanted, handshake })) => {
             if handshake.as_ref().is_some_and(|handshake| !proven(handshake, &mut exchange)) {
                 return send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record);
             }
@@ -81,6 +77,7 @@ pub(crate) async fn forwarded(
             record.seat.put(exchange);
             let protocol = protocol.unwrap_or(wanted);
             let by_connect = handshake.is_some();
+            let (connection, in_flight) = body.into_connection();
             let upgrading = Upgrading { client, upstream, protocol, by_connect, connection, in_flight };
             tunnel::open(worker, upgrading, head.headers, record)
         }
@@ -159,7 +156,7 @@ async fn send_upstream(
     worker: &Rc<Shared>,
     runs: Vec<Run>,
     mut exchange: Box<Exchange>,
-    body: UpstreamBody,
+    body: Box<UpstreamBody>,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
     let wanting: Vec<Run> = runs.into_iter().filter(|run| run.response_body() != BodyMode::Untouched).collect();
@@ -185,7 +182,7 @@ async fn send_held(
     worker: &Rc<Shared>,
     wanting: Vec<Run>,
     exchange: Box<Exchange>,
-    mut body: UpstreamBody,
+    mut body: Box<UpstreamBody>,
     most: u64,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
@@ -216,7 +213,7 @@ fn send_through_hooks(
     worker: &Rc<Shared>,
     runs: Vec<Run>,
     mut exchange: Box<Exchange>,
-    body: UpstreamBody,
+    body: Box<UpstreamBody>,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
     let mut head = head_to_send(worker, &mut exchange, &record);
@@ -268,7 +265,7 @@ fn head_to_send(worker: &Shared, exchange: &mut Exchange, record: &Record) -> Re
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if worker.config.latency_headers {
-        let total = record.elapsed();
+        let total = record.started().elapsed();
         if let Some(upstream) = record.upstream_duration {
             head.headers.insert(UPSTREAM_LATENCY, milliseconds(upstream));
         }

@@ -3,61 +3,60 @@
 mod head;
 mod retry;
 
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, response};
 use hyper::body::Incoming;
 use tollgate_model::entity::RetryOn;
 
 use self::retry::Attempts;
-use crate::body::{Progress, RequestBody, Retained};
+use crate::body::{Progress, RequestBody, Retained, UpstreamBody};
 use crate::buffered;
 use crate::error::ErrorKind;
 use crate::intake::Ends;
 use crate::record::Record;
 use crate::snapshot::ServiceEntry;
 use crate::timer::{Elapsed, Idle};
-use crate::upstream::{Balancer, Chosen, InFlight, PooledConnection};
+use crate::upstream::{Balancer, Chosen, InFlight, PooledConnection, SendFailure};
 use crate::worker::Shared;
 
-/// What an upstream answered, and the connection it comes on.
+/// What an upstream answered, and the body with the connection it comes on.
 pub(crate) struct Forwarded {
-    pub(crate) response: Response<Incoming>,
-    pub(crate) connection: PooledConnection,
-    pub(crate) in_flight: InFlight,
+    pub(crate) head: response::Parts,
+    pub(crate) body: Box<UpstreamBody>,
 }
 
-/// What is to be sent, apart from its head.
-pub(crate) struct Outbound {
-    pub(crate) body: RequestBody,
-    pub(crate) progress: Rc<Progress>,
+/// What stays the same from attempt to attempt.
+pub(crate) struct Errand<'a> {
+    pub(crate) worker: &'a Rc<Shared>,
+    pub(crate) ends: &'a Ends,
+    pub(crate) service: &'a ServiceEntry,
+    pub(crate) progress: &'a Progress,
     /// The protocol that the client wants to change to.
-    pub(crate) upgrade: Option<HeaderValue>,
+    pub(crate) upgrade: Option<&'a HeaderValue>,
     pub(crate) preserve_host: bool,
+    /// When it began.
+    pub(crate) started: Instant,
 }
 
 /// Chooses targets until one answers. Without a policy of the service only what was never sent, or is
 /// safe to repeat on a connection that turned out closed, is sent again.
 pub(crate) async fn forward(
-    worker: &Rc<Shared>,
-    ends: &Ends,
-    service: &ServiceEntry,
-    outbound: Outbound,
+    errand: Errand<'_>,
+    body: RequestBody,
     record: &mut Record,
 ) -> Result<Forwarded, ErrorKind> {
+    let Errand { worker, service, started, .. } = errand;
     let Ok(balancer) = &service.balancer else { return Err(ErrorKind::Degraded) };
-    let Outbound { body, progress, upgrade, preserve_host } = outbound;
     let mut attempts = Attempts::begin(worker, service);
     let mut body = Sending::new(body, attempts.are_several(), service);
-    let errand =
-        Errand { worker, ends, service, balancer, progress: &progress, upgrade: upgrade.as_ref(), preserve_host };
-    let started = Instant::now();
     let mut last = ErrorKind::NoTarget;
     while let Some(target) = attempts.target(balancer) {
         record.attempts += 1;
-        let (kind, again) = match errand.attempt(&target, &attempts, &mut body, record).await {
+        let (kind, again) = match errand.attempt(balancer, &target, &attempts, &mut body, record).await {
             Outcome::Answered(forwarded) => {
                 body.let_go();
                 record.upstream = Some(target.endpoint);
@@ -77,17 +76,6 @@ pub(crate) async fn forward(
     Err(last)
 }
 
-/// What stays the same from attempt to attempt.
-struct Errand<'a> {
-    worker: &'a Rc<Shared>,
-    ends: &'a Ends,
-    service: &'a ServiceEntry,
-    balancer: &'a Balancer,
-    progress: &'a Progress,
-    upgrade: Option<&'a HeaderValue>,
-    preserve_host: bool,
-}
-
 /// What came of one attempt.
 #[allow(clippy::large_enum_variant, reason = "the large one is the usual one; a box would cost every request")]
 enum Outcome {
@@ -102,14 +90,21 @@ enum Outcome {
 }
 
 impl Errand<'_> {
-    async fn attempt(&self, target: &Chosen, attempts: &Attempts<'_>, body: &mut Sending, record: &Record) -> Outcome {
+    async fn attempt(
+        &self,
+        balancer: &Balancer,
+        target: &Chosen,
+        attempts: &Attempts<'_>,
+        body: &mut Sending,
+        record: &Record,
+    ) -> Outcome {
         let Errand { worker, service, progress, .. } = self;
         let endpoint = &target.endpoint;
         let mut connection = match worker.pool.connect(endpoint, &service.timeouts, self.upgrade.is_some()).await {
             Ok(connection) => connection,
             Err(failure) => {
                 tracing::warn!(target = &*endpoint.display, detail = failure.detail, "upstream connection failed");
-                self.failed(target, RetryOn::ConnectFailure);
+                self.failed(balancer, target, RetryOn::ConnectFailure);
                 return Outcome::Unreachable(failure.kind);
             }
         };
@@ -123,14 +118,15 @@ impl Errand<'_> {
             Ok(request) => request,
             Err(kind) => return Outcome::Failed(kind),
         };
-        let sent = Instant::now();
-        let mut timer = connection.take_timer();
-        let outcome = waited(&mut timer, service.response_patience(), progress, connection.send(request)).await;
-        connection.timer = timer;
+        // A look at the clock less for most requests.
+        let sent = if connection.reused && record.attempts == 1 { self.started } else { Instant::now() };
+        let answer = pin!(connection.send(request));
+        connection.timer.start_over_at(sent, service.response_patience());
+        let outcome = waited(&mut connection.timer, service.response_patience(), progress, answer).await;
         let again = |on, body: &Sending| attempts.may_repeat(&method) && body.can_repeat() && attempts.granted(on);
         let (kind, on) = match outcome {
             Ok(Ok(response)) => {
-                if self.balancer.answered(target, response.status()) {
+                if balancer.answered(target, response.status()) {
                     worker.metrics.ejections.add(1);
                 }
                 let wanted = attempts.are_several().then(|| RetryOn::of_status(response.status().as_u16())).flatten();
@@ -138,9 +134,12 @@ impl Errand<'_> {
                     set_aside(worker, response, connection);
                     return Outcome::Wanted(ErrorKind::UpstreamFailed);
                 }
-                return Outcome::Answered(Forwarded { response, connection, in_flight });
+                let (head, incoming) = response.into_parts();
+                let body = UpstreamBody::new(incoming, connection, service.timeouts.idle, in_flight);
+                return Outcome::Answered(Forwarded { head, body: Box::new(body) });
             }
-            Ok(Err(failure)) => {
+            Ok(Err(error)) => {
+                let failure = SendFailure::of(error);
                 if let Some(kind) = progress.failure() {
                     return Outcome::Failed(kind);
                 }
@@ -156,7 +155,7 @@ impl Errand<'_> {
                 }
                 // A kept connection that was closed says nothing of its target.
                 if !was_closed {
-                    self.failed(target, RetryOn::Reset);
+                    self.failed(balancer, target, RetryOn::Reset);
                 }
                 (failure.kind, RetryOn::Reset)
             }
@@ -166,15 +165,15 @@ impl Errand<'_> {
             }
             Err(Elapsed) => {
                 connection.suspect(sent);
-                self.failed(target, RetryOn::Timeout);
+                self.failed(balancer, target, RetryOn::Timeout);
                 (progress.failure().unwrap_or(ErrorKind::UpstreamTimeout), RetryOn::Timeout)
             }
         };
         if again(on, body) { Outcome::Wanted(kind) } else { Outcome::Failed(kind) }
     }
 
-    fn failed(&self, target: &Chosen, on: RetryOn) {
-        if self.balancer.failed(target, on) {
+    fn failed(&self, balancer: &Balancer, target: &Chosen, on: RetryOn) {
+        if balancer.failed(target, on) {
             self.worker.metrics.ejections.add(1);
         }
     }
@@ -252,21 +251,23 @@ impl Sending {
     }
 }
 
-/// Waits for the response's head: its time runs from the last progress of the request's body.
+/// Waits for the response's head with a timer that runs already: its time counts from the last progress of the
+/// request's body.
 async fn waited<T>(
     timer: &mut Idle,
     patience: Duration,
     progress: &Progress,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Elapsed> {
-    let mut work = std::pin::pin!(work);
     let mut seen = progress.bytes();
     loop {
-        timer.start_over(patience);
         match timer.bound(work.as_mut()).await {
             Ok(done) => return Ok(done),
             Err(Elapsed) if progress.bytes() == seen => return Err(Elapsed),
-            Err(Elapsed) => seen = progress.bytes(),
+            Err(Elapsed) => {
+                seen = progress.bytes();
+                timer.start_over(patience);
+            }
         }
     }
 }

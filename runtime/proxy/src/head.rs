@@ -15,11 +15,14 @@ use hyper::rt::{Sleep, Timer};
 use crate::timer::Idle;
 
 /// What a connection is at. Told by hyper (as its timer), by who reads, and by who serves requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct HeadWatch {
     /// The turn and its [`Stage`]. Atomic for hyper, which wants to be able to send it to another thread;
     /// one thread uses it.
     now: Arc<AtomicU64>,
+    /// When hyper last looked at the clock, which it does before it waits: nanoseconds from `opened`.
+    looked: Arc<AtomicU64>,
+    opened: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,12 @@ enum Stage {
 
 /// A timer that never goes off, and needs no memory.
 struct Sign;
+
+impl Default for HeadWatch {
+    fn default() -> HeadWatch {
+        HeadWatch { now: Arc::default(), looked: Arc::default(), opened: Instant::now() }
+    }
+}
 
 impl HeadWatch {
     /// Bytes came.
@@ -62,11 +71,18 @@ impl HeadWatch {
                 Stage::Whole => return Poll::Pending,
             };
             if seen.replace(now) != Some(now) {
-                timer.start_over(limit);
+                match now.1 {
+                    Stage::Silent => timer.start_over_at(self.silent_since(), limit),
+                    _ => timer.start_over(limit),
+                }
             }
             timer.poll_waiting(context)
         })
         .await;
+    }
+
+    fn silent_since(&self) -> Instant {
+        self.opened + Duration::from_nanos(self.looked.load(Ordering::Relaxed))
     }
 
     fn at(&self) -> (u64, Stage) {
@@ -95,7 +111,9 @@ impl Timer for HeadWatch {
     }
 
     fn now(&self) -> Instant {
-        Instant::now()
+        let now = Instant::now();
+        self.looked.store((now - self.opened).as_nanos() as u64, Ordering::Relaxed);
+        now
     }
 }
 
@@ -134,7 +152,7 @@ mod tests {
         watch.whole();
         watch.read();
         assert!(!is_over(&watch, SHORT, SHORT).await);
-        drop(watch.sleep_until(Instant::now()));
+        drop(watch.sleep_until(watch.now()));
         assert!(is_over(&watch, SHORT, LONG).await, "the next head is waited for");
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
-use tollgate_plugin_host::{Authority, RequestHead};
+use tollgate_plugin_host::{Authority, Exchange, RequestHead};
 
 use crate::config::ProxyConfig;
 use crate::drain::OpenCount;
@@ -66,14 +66,14 @@ pub(crate) struct RequestIds {
     count: Cell<u32>,
 }
 
-/// The head of a request that may be routed; route and service are not known yet. On refusal the
-/// head comes back as far as it was understood, for the answer and the log.
+/// A request that may be routed; route and service are not known yet. On refusal it comes back as far as it
+/// was understood, for the answer and the log.
 pub(crate) fn take_in(
     mut parts: request::Parts,
     ends: &Ends,
     config: &ProxyConfig,
     ids: &RequestIds,
-) -> (RequestHead, Result<(), ErrorKind>) {
+) -> (Box<Exchange>, Result<(), ErrorKind>) {
     if parts.version == Version::HTTP_2 {
         fields::join_cookies(&mut parts.headers);
     }
@@ -87,7 +87,7 @@ pub(crate) fn take_in(
         Ok((authority, normal)) => (authority, normal.unwrap_or(parts.uri), Ok(())),
         Err(kind) => (Authority::new(HeaderValue::from_static(""), 0), parts.uri, Err(kind)),
     };
-    let head = RequestHead {
+    let exchange = Exchange::new(RequestHead {
         id,
         method: parts.method,
         uri,
@@ -102,8 +102,8 @@ pub(crate) fn take_in(
         target: None,
         host_override: None,
         sent: false,
-    };
-    (head, outcome)
+    });
+    (exchange, outcome)
 }
 
 /// What one look over a head's fields finds.

@@ -5,13 +5,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, Request, StatusCode, Version, header};
+use http::{Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
-use tollgate_plugin_host::{
-    CompiledChain, Exchange, FinishedRequest, Home, PluginUse, RequestHead, Run, masked_target,
-};
+use tollgate_plugin_host::{CompiledChain, Exchange, FinishedRequest, Home, PluginUse, Run};
 
 use crate::body::Progress;
 use crate::buffered;
@@ -29,8 +27,6 @@ pub(crate) struct Record {
     pub(crate) seat: Rc<Seat>,
     /// Where a hook leaves the exchange when its client goes away in the middle of it.
     home: Option<Arc<Home>>,
-    /// Only of requests that were refused before there was an exchange.
-    refused: Option<RequestHead>,
     started: Instant,
     version: Version,
     /// Weak: a response that streams for a day must not keep yesterday's modules. `None` while it is not
@@ -61,6 +57,8 @@ pub(crate) struct Seat {
     exchange: RefCell<Option<Box<Exchange>>>,
     /// The record was written: nobody puts the exchange back any more.
     closed: Cell<bool>,
+    /// How many have come to wait, those that went away meanwhile included.
+    awaited: Cell<usize>,
     freed: Notify,
 }
 
@@ -71,21 +69,24 @@ impl Seat {
             if let Some(exchange) = self.exchange.borrow_mut().take() {
                 return Some(exchange);
             }
+            self.awaited.set(self.awaited.get() + 1);
             self.freed.notified().await;
+            self.awaited.set(self.awaited.get() - 1);
         }
         None
     }
 
     pub(crate) fn put(&self, exchange: Box<Exchange>) {
         *self.exchange.borrow_mut() = Some(exchange);
-        self.freed.notify_one();
+        // Seldom is there anybody.
+        if self.awaited.get() > 0 {
+            self.freed.notify_one();
+        }
     }
 
     fn close(&self) -> Option<Box<Exchange>> {
         self.closed.set(true);
         self.freed.notify_waiters();
-        // One who is about to wait finds this permit.
-        self.freed.notify_one();
         self.exchange.borrow_mut().take()
     }
 }
@@ -97,7 +98,6 @@ impl Record {
             worker: Rc::clone(worker),
             seat: Rc::default(),
             home: None,
-            refused: None,
             started: Instant::now(),
             version,
             chains: None,
@@ -132,10 +132,6 @@ impl Record {
         self.seat.take().await.expect("a seat closes with its record")
     }
 
-    pub(crate) fn refuse(&mut self, head: RequestHead) {
-        self.refused = Some(head);
-    }
-
     pub(crate) fn follow(&mut self, run: &Run) {
         self.chains.get_or_insert_default().push((Arc::downgrade(run.chain()), run.active()));
     }
@@ -151,11 +147,10 @@ impl Record {
 
     /// The request is answered without its body: what is left of it is read, or its connection ends.
     /// A stream of HTTP/2 ends without harm to others.
-    pub(crate) async fn discard(&mut self, incoming: Incoming, headers: &HeaderMap) {
+    pub(crate) async fn discard(&mut self, incoming: Incoming, expects_continue: bool) {
         if self.stream.is_some() {
             return;
         }
-        let expects_continue = headers.contains_key(header::EXPECT);
         match (buffered::discard(incoming, expects_continue).await, &self.request) {
             (true, Some(progress)) => progress.finish(),
             (true, None) => {}
@@ -182,8 +177,8 @@ impl Record {
         self.status = status.as_u16();
     }
 
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     pub(crate) fn pool(&self) -> &ConnectionPool {
@@ -212,7 +207,8 @@ impl Record {
         self.stream.is_none().then_some(&self.ends.ending)
     }
 
-    fn write_down(&self, head: &RequestHead, exchange: Option<&Exchange>, duration: Duration) {
+    fn write_down(&self, exchange: &Exchange, duration: Duration) {
+        let head = &exchange.request;
         let loggers = self.loggers(&head.route);
         if loggers.is_empty() {
             return;
@@ -222,14 +218,8 @@ impl Record {
         let snapshot = head.uri.query().map(|_| worker.snapshot());
         let secret_parameters = snapshot.as_deref().map_or(&[][..], Snapshot::secret_parameters);
         let client = head.client.to_string();
-        let identity = exchange.and_then(|exchange| exchange.identity.as_deref());
-        let target = match exchange {
-            Some(exchange) => exchange.logged_target(secret_parameters),
-            None => {
-                let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-                masked_target(target, secret_parameters)
-            }
-        };
+        let identity = exchange.identity.as_deref();
+        let target = exchange.logged_target(secret_parameters);
         let finished = FinishedRequest {
             started_at: (SystemTime::now() - duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
                 as u64,
@@ -252,7 +242,7 @@ impl Record {
             service: &head.service,
             upstream: self.upstream.as_ref().map_or("", |endpoint| &endpoint.display),
             consumer: identity.map_or("", |identity| &identity.consumer_name),
-            fields: exchange.map_or("", |exchange| &exchange.log_fields),
+            fields: &exchange.log_fields,
         };
         for plugin in loggers {
             worker.plugins.log(&plugin, &finished);
@@ -289,11 +279,8 @@ impl Drop for Record {
         let duration = self.started.elapsed();
         self.worker.metrics.request(self.status, duration, self.upstream_duration);
         let exchange = self.seat.close().or_else(|| self.home.as_ref()?.take());
-        match (&exchange, &self.refused) {
-            (Some(exchange), _) => self.write_down(&exchange.request, Some(exchange), duration),
-            (None, Some(head)) => self.write_down(head, None, duration),
-            // Nothing was known of it yet.
-            (None, None) => {}
+        if let Some(exchange) = exchange {
+            self.write_down(&exchange, duration);
         }
     }
 }

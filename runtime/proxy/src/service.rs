@@ -1,16 +1,20 @@
 //! The story of a request, strictly forward.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use http::{Method, Request, Response, header};
+use hyper::body::{Body, Incoming};
 use tollgate_model::RouteMatch;
 use tollgate_plugin_host::{BodyMode, CompiledChain, Exchange, Outcome, RequestHead, Run};
 
 use crate::body::{Progress, RequestBody, ResponseBody};
+use crate::directory::ConsumerDirectory;
 use crate::error::ErrorKind;
-use crate::forward::{self, Outbound};
+use crate::forward::{self, Errand};
 use crate::intake::{self, Ends};
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
@@ -20,83 +24,44 @@ use crate::upgrade::Upgrade;
 use crate::worker::Shared;
 use crate::{buffered, fields, finish};
 
-/// Serves one request. What few requests need is boxed: the story of one has to be moved when it begins, all
-/// that it could need included.
-pub(crate) async fn handle(
-    worker: Rc<Shared>,
-    ends: Rc<Ends>,
-    mut request: Request<Incoming>,
-) -> Response<ResponseBody> {
-    let mut record = Record::begin(&worker, &ends, request.version());
+/// The rest of a request's story, in a place of its own: a connection that is idle has no use for its many KiB.
+pub(crate) type Story = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>>>>;
+
+/// Serves one request. What need not wait is done at once: a story that begins later is shorter to move.
+pub(crate) fn handle(worker: &Rc<Shared>, ends: &Rc<Ends>, mut request: Request<Incoming>) -> Story {
+    let mut record = Record::begin(worker, ends, request.version());
     let framed = record.check_framing(&request);
-    let upgrade = Upgrade::wanted(&mut request);
+    let upgrade = Upgrade::wanted(&mut request).map(Box::new);
     if let (Some(_), Some(heads)) = (&upgrade, &ends.heads) {
         heads.pause();
     }
     let (parts, incoming) = request.into_parts();
-    let (mut head, taken_in) = intake::take_in(parts, &ends, &worker.config, &worker.ids);
-    let snapshot = worker.snapshot();
-    let route = match framed.and(taken_in).and_then(|()| routed(&snapshot, &mut head)) {
+    let (mut exchange, taken_in) = intake::take_in(parts, ends, &worker.config, &worker.ids);
+    let snapshot = worker.current();
+    let route = match framed.and(taken_in).and_then(|()| routed(&snapshot, &mut exchange.request)) {
         Ok(Some(route)) => route,
-        Ok(None) => return Box::pin(refused(respond::options(), head, incoming, record)).await,
+        Ok(None) => return Box::pin(refused(respond::options(), exchange, incoming, record)),
         Err(kind) => {
             worker.metrics.error(kind);
-            return Box::pin(refused(respond::error(kind, &head), head, incoming, record)).await;
+            return Box::pin(refused(respond::error(kind, &exchange.request), exchange, incoming, record));
         }
     };
-    let directory = Arc::clone(&snapshot.directory);
-    drop(snapshot);
 
     // Before the hooks: what a plugin adds, the client's `Connection` can't take away.
-    fields::cleanse(&mut head.headers, ends.trusted);
+    fields::cleanse(&mut exchange.request.headers, ends.trusted);
     if let Some(upgrade) = &upgrade {
-        upgrade.complete(&mut head.headers);
+        upgrade.complete(&mut exchange.request.headers);
     }
-    let mut call = Call { worker: &worker, route: &route, runs: Vec::new() };
-    let mut exchange = Exchange::new(head, Arc::clone(&directory) as _);
-    if route.has_plugins() {
+    let directory = route.has_plugins().then(|| Arc::clone(&snapshot.directory));
+    if let Some(directory) = &directory {
+        exchange.consult(Arc::clone(directory) as _);
         record.house(&mut exchange);
     }
     let progress = Rc::new(Progress::bounded(worker.config.body_size));
     record.follow_request(&progress);
-
-    let (exchange, passed) = call.request_hooks(exchange, &directory, &mut record).await;
-    let (mut exchange, ready) = match passed {
-        Ok(()) if http_body::Body::is_end_stream(&incoming) => {
-            progress.finish();
-            (exchange, Ok(RequestBody::Empty))
-        }
-        Ok(()) => Box::pin(call.request_body(exchange, incoming, &progress, &record)).await,
-        Err(stop) => {
-            Box::pin(record.discard(incoming, &exchange.request.headers)).await;
-            (exchange, Err(stop))
-        }
-    };
-    let body = match ready {
-        Ok(body) => body,
-        Err(stop) => {
-            let answer = stop.into_answer(&worker, &mut exchange);
-            return Box::pin(finish::answer(&worker, &call.runs, exchange, answer, record)).await;
-        }
-    };
-    let outbound = Outbound {
-        body,
-        progress,
-        upgrade: upgrade.as_ref().map(|upgrade| upgrade.protocol.clone()),
-        preserve_host: route.route.preserve_host,
-    };
-    record.seat.put(exchange);
-    match forward::forward(&worker, &ends, &route.service, outbound, &mut record).await {
-        Ok(forwarded) => {
-            let idle = route.service.timeouts.idle;
-            finish::forwarded(&worker, call.runs, forwarded, upgrade, idle, record).await
-        }
-        Err(kind) => {
-            let mut exchange = record.exchange().await;
-            let answer = Stop::Error(kind).into_answer(&worker, &mut exchange);
-            Box::pin(finish::answer(&worker, &call.runs, exchange, answer, record)).await
-        }
-    }
+    let (worker, ends) = (Rc::clone(worker), Rc::clone(ends));
+    let call = Call { worker, ends, route, directory, runs: Vec::new(), upgrade, progress };
+    Box::pin(call.serve(exchange, incoming, record))
 }
 
 /// Why a request is not forwarded.
@@ -107,11 +72,16 @@ pub(crate) enum Stop {
 }
 
 /// A request whose route is known.
-struct Call<'a> {
-    worker: &'a Rc<Shared>,
-    route: &'a RouteEntry,
+struct Call {
+    worker: Rc<Shared>,
+    ends: Rc<Ends>,
+    route: Arc<RouteEntry>,
+    /// Of the snapshot that the route is of; `None` where no hook runs.
+    directory: Option<Arc<ConsumerDirectory>>,
     /// The chain's first part, and the consumer's once it is known.
     runs: Vec<Run>,
+    upgrade: Option<Box<Upgrade>>,
+    progress: Rc<Progress>,
 }
 
 /// The route; `None` for a question about the gateway itself.
@@ -141,51 +111,86 @@ fn stripped(head: &RequestHead, prefix: usize) -> Option<http::uri::PathAndQuery
 
 async fn refused(
     answer: Answer,
-    head: RequestHead,
+    exchange: Box<Exchange>,
     incoming: Incoming,
     mut record: Box<Record>,
-) -> Response<ResponseBody> {
-    record.discard(incoming, &head.headers).await;
-    let asker = Asker::of(&head);
-    record.refuse(head);
-    respond::send(answer, asker, record)
+) -> Result<Response<ResponseBody>, Infallible> {
+    let asker = Asker::of(&exchange.request);
+    let expects_continue = exchange.request.headers.contains_key(header::EXPECT);
+    record.seat.put(exchange);
+    record.discard(incoming, expects_continue).await;
+    Ok(respond::send(answer, asker, record))
 }
 
-impl Call<'_> {
+impl Call {
+    /// Hooks, the upstream, hooks. What few requests need is boxed.
+    async fn serve(
+        mut self,
+        exchange: Box<Exchange>,
+        incoming: Incoming,
+        mut record: Box<Record>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let (exchange, passed) = self.request_hooks(exchange, &mut record).await;
+        let (mut exchange, ready) = match passed {
+            Ok(()) if incoming.is_end_stream() => {
+                self.progress.finish();
+                (exchange, Ok(RequestBody::Empty))
+            }
+            Ok(()) => Box::pin(self.request_body(exchange, incoming, &record)).await,
+            Err(stop) => {
+                let expects_continue = exchange.request.headers.contains_key(header::EXPECT);
+                Box::pin(record.discard(incoming, expects_continue)).await;
+                (exchange, Err(stop))
+            }
+        };
+        let body = match ready {
+            Ok(body) => body,
+            Err(stop) => {
+                let answer = stop.into_answer(&self.worker, &mut exchange);
+                return Ok(Box::pin(finish::answer(&self.worker, &self.runs, exchange, answer, record)).await);
+            }
+        };
+        record.seat.put(exchange);
+        let errand = self.errand(&record);
+        match forward::forward(errand, body, &mut record).await {
+            Ok(forwarded) => Ok(finish::forwarded(&self.worker, self.runs, forwarded, self.upgrade, record).await),
+            Err(kind) => {
+                let mut exchange = record.exchange().await;
+                let answer = Stop::Error(kind).into_answer(&self.worker, &mut exchange);
+                Ok(Box::pin(finish::answer(&self.worker, &self.runs, exchange, answer, record)).await)
+            }
+        }
+    }
+
+    fn errand(&self, record: &Record) -> Errand<'_> {
+        Errand {
+            worker: &self.worker,
+            ends: &self.ends,
+            service: &self.route.service,
+            progress: &self.progress,
+            upgrade: self.upgrade.as_ref().map(|upgrade| &upgrade.protocol),
+            preserve_host: self.route.route.preserve_host,
+            // Without hooks it is still the same moment.
+            started: if self.runs.is_empty() { record.started() } else { Instant::now() },
+        }
+    }
+
     /// The first part of the chain, then the consumer's.
     async fn request_hooks(
         &mut self,
         exchange: Box<Exchange>,
-        directory: &crate::directory::ConsumerDirectory,
         record: &mut Record,
     ) -> (Box<Exchange>, Result<(), Stop>) {
-        let (exchange, first) = self.part(exchange, &self.route.chain, record).await;
+        let Call { worker, route, directory, runs, .. } = self;
+        let (exchange, first) = part(worker, runs, exchange, &route.chain, record).await;
         if first.is_err() {
             return (exchange, first);
         }
-        let second = exchange.identity.as_deref().and_then(|identity| directory.chain(identity));
+        let second = exchange.identity.as_deref().and_then(|identity| directory.as_ref()?.chain(identity));
         match second {
-            Some(chain) => self.part(exchange, chain, record).await,
+            Some(chain) => part(worker, runs, exchange, chain, record).await,
             None => (exchange, Ok(())),
         }
-    }
-
-    async fn part(
-        &mut self,
-        exchange: Box<Exchange>,
-        chain: &Result<Arc<CompiledChain>, tollgate_plugin_host::Degraded>,
-        record: &mut Record,
-    ) -> (Box<Exchange>, Result<(), Stop>) {
-        let Ok(chain) = chain else { return (exchange, Err(Stop::Error(ErrorKind::Degraded))) };
-        if chain.is_empty() {
-            record.follow_nobody();
-            return (exchange, Ok(()));
-        }
-        let run = Run::begin(Arc::clone(chain), &exchange.request);
-        record.follow(&run);
-        let (exchange, outcome) = self.worker.plugins.on_request(&run, exchange).await;
-        self.runs.push(run);
-        (exchange, Stop::unless_passed(outcome))
     }
 
     /// The body for the upstream, where there is one: untouched, held back for hooks, or through them piece by piece.
@@ -193,10 +198,9 @@ impl Call<'_> {
         &self,
         mut exchange: Box<Exchange>,
         incoming: Incoming,
-        progress: &Rc<Progress>,
         record: &Record,
     ) -> (Box<Exchange>, Result<RequestBody, Stop>) {
-        let idle = self.route.service.timeouts.idle;
+        let (idle, progress) = (self.route.service.timeouts.idle, &self.progress);
         let wanting: Vec<(&Run, BodyMode)> = self.runs.iter().map(|run| (run, run.request_body())).collect();
         let held = wanting.iter().filter_map(|(_, mode)| match mode {
             BodyMode::Buffered(most) => Some(*most),
@@ -215,7 +219,7 @@ impl Call<'_> {
                     return (exchange, Err(stop));
                 }
             }
-            exchange.request.headers.remove(http::header::CONTENT_LENGTH);
+            exchange.request.headers.remove(header::CONTENT_LENGTH);
             return (exchange, Ok(RequestBody::Whole(Some(share.of(whole)))));
         }
         let streaming: Vec<Run> =
@@ -226,11 +230,31 @@ impl Call<'_> {
                 Ok(RequestBody::Streamed { incoming, progress: Rc::clone(progress), idle: Idle::new(idle) }),
             );
         }
-        exchange.request.headers.remove(http::header::CONTENT_LENGTH);
+        exchange.request.headers.remove(header::CONTENT_LENGTH);
         let seat = Rc::clone(&record.seat);
-        let piped = buffered::pipe_request(Rc::clone(self.worker), streaming, seat, incoming, Rc::clone(progress));
+        let piped = buffered::pipe_request(Rc::clone(&self.worker), streaming, seat, incoming, Rc::clone(progress));
         (exchange, Ok(piped))
     }
+}
+
+/// One part of a chain.
+async fn part(
+    worker: &Shared,
+    runs: &mut Vec<Run>,
+    exchange: Box<Exchange>,
+    chain: &Result<Arc<CompiledChain>, tollgate_plugin_host::Degraded>,
+    record: &mut Record,
+) -> (Box<Exchange>, Result<(), Stop>) {
+    let Ok(chain) = chain else { return (exchange, Err(Stop::Error(ErrorKind::Degraded))) };
+    if chain.is_empty() {
+        record.follow_nobody();
+        return (exchange, Ok(()));
+    }
+    let run = Run::begin(Arc::clone(chain), &exchange.request);
+    record.follow(&run);
+    let (exchange, outcome) = worker.plugins.on_request(&run, exchange).await;
+    runs.push(run);
+    (exchange, Stop::unless_passed(outcome))
 }
 
 impl Stop {
@@ -264,7 +288,7 @@ mod tests {
     /// It is moved when it begins, and it is memory of each request: what few need belongs into a box.
     #[test]
     fn the_story_of_a_request_is_short() {
-        let size = size_of_future(|(worker, ends, request)| handle(worker, ends, request));
+        let size = size_of_future(|(call, exchange, incoming, record)| Call::serve(call, exchange, incoming, record));
         assert!(size <= 6 << 10, "{size} bytes");
     }
 }

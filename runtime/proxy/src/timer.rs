@@ -1,8 +1,10 @@
+use std::borrow::BorrowMut;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
 /// The time is over.
@@ -10,8 +12,29 @@ use tokio::time::{Instant, Sleep};
 pub(crate) struct Elapsed;
 
 /// Runs the work, at most so long. The timer is made once the work first waits.
-pub(crate) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-    Idle::new(time).bound(work).await
+pub(crate) fn within<F: Future>(time: Duration, work: F) -> Bound<Idle, F> {
+    Bound { idle: Idle::new(time), work }
+}
+
+pin_project! {
+    /// Work that may take so long. No `async fn`: that would have room for the work twice.
+    pub(crate) struct Bound<I, F> {
+        idle: I,
+        #[pin]
+        work: F,
+    }
+}
+
+impl<I: BorrowMut<Idle>, F: Future> Future for Bound<I, F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.work.poll(context) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => this.idle.borrow_mut().poll_waiting(context).map(|()| Err(Elapsed)),
+        }
+    }
 }
 
 /// Measures how long something made no progress. The timer is made when that first lasts, and moved
@@ -40,14 +63,16 @@ impl Idle {
         self.moved = true;
     }
 
+    /// The same from a moment that is known: nobody has to look at the clock.
+    pub(crate) fn start_over_at(&mut self, moment: std::time::Instant, time: Duration) {
+        self.time = time;
+        self.moved = false;
+        self.deadline = Some(Instant::from_std(moment) + time);
+    }
+
     /// Runs the work until the time is over; it counts from the last progress.
-    pub(crate) async fn bound<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-        let mut work = pin!(work);
-        std::future::poll_fn(|context| match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending => self.poll_waiting(context).map(|()| Err(Elapsed)),
-        })
-        .await
+    pub(crate) fn bound<F: Future>(&mut self, work: F) -> Bound<&mut Idle, F> {
+        Bound { idle: self, work }
     }
 
     /// Nothing to do but wait: ready when that lasted too long.

@@ -19,7 +19,7 @@ pub(crate) struct Upgrading {
     pub(crate) protocol: HeaderValue,
     /// Asked for by extended CONNECT: HTTP/2 has no 101.
     pub(crate) by_connect: bool,
-    pub(crate) connection: PooledConnection,
+    pub(crate) connection: Option<PooledConnection>,
     pub(crate) in_flight: InFlight,
 }
 

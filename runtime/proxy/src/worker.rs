@@ -1,6 +1,6 @@
 //! A worker: one thread with its own runtime, listener, upstream connections and plugin instances.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -228,6 +228,11 @@ impl Shared {
     /// The snapshot that new requests are served by.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// The same for what does not wait.
+    pub(crate) fn current(&self) -> Ref<'_, Snapshot> {
+        Ref::map(self.snapshot.borrow(), Arc::as_ref)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -23,7 +23,7 @@ pub(crate) struct ResponseBody {
 enum Source {
     Empty,
     Whole(Option<Bytes>),
-    Upstream(UpstreamBody),
+    Upstream(Box<UpstreamBody>),
     /// What hooks made of the upstream's.
     Piped(PipedBody),
 }
@@ -33,7 +33,7 @@ pub(crate) struct UpstreamBody {
     incoming: Incoming,
     connection: Option<PooledConnection>,
     idle: Idle,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl ResponseBody {
@@ -54,7 +54,7 @@ impl ResponseBody {
         ResponseBody { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), record: Some(record) }
     }
 
-    pub(crate) fn upstream(mut body: UpstreamBody, mut record: Box<Record>) -> ResponseBody {
+    pub(crate) fn upstream(mut body: Box<UpstreamBody>, mut record: Box<Record>) -> ResponseBody {
         if body.incoming.is_end_stream() {
             body.finish(record.pool());
             record.complete();
@@ -74,7 +74,17 @@ impl UpstreamBody {
         idle: Duration,
         in_flight: InFlight,
     ) -> UpstreamBody {
-        UpstreamBody { incoming, connection: Some(connection), idle: Idle::new(idle), _in_flight: in_flight }
+        UpstreamBody { incoming, connection: Some(connection), idle: Idle::new(idle), in_flight }
+    }
+
+    /// Its length, where that is known.
+    pub(crate) fn exact_size(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
+    /// What it comes on, for another protocol.
+    pub(crate) fn into_connection(self) -> (Option<PooledConnection>, InFlight) {
+        (self.connection, self.in_flight)
     }
 
     /// The next piece; the connection goes back to the pool with the last one.

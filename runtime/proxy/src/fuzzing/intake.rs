@@ -26,7 +26,8 @@ pub fn intake(data: &[u8]) {
     let config = ProxyConfig { path_rules, ..ProxyConfig::default() };
     let ends = Ends::new(([192, 0, 2, 1], 4000).into(), ([192, 0, 2, 2], 80).into(), false);
     let ids = RequestIds::new();
-    let (head, outcome) = take_in(request.into_parts().0, &ends, &config, &ids);
+    let (exchange, outcome) = take_in(request.into_parts().0, &ends, &config, &ids);
+    let head = &exchange.request;
     assert!(head.id.as_bytes().iter().all(u8::is_ascii_graphic) && (1..=128).contains(&head.id.len()));
     if outcome.is_err() {
         return;
@@ -53,6 +54,7 @@ pub fn intake(data: &[u8]) {
         again.headers_mut().insert(HOST, head.authority.header().clone());
     }
     let (twice, outcome) = take_in(again.into_parts().0, &ends, &config, &ids);
+    let twice = &twice.request;
     assert_eq!(outcome, Ok(()));
     assert_eq!((&twice.uri, twice.authority.name()), (&head.uri, name));
 }

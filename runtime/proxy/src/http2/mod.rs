@@ -43,11 +43,9 @@ where
     let streams = Streams::new(worker.config.idle);
     let (served, begun) = (Rc::clone(&worker), streams.clone());
     let requests = service_fn(move |request| {
-        let (worker, ends, delivery) = (Rc::clone(&served), Rc::clone(&ends), begun.begin());
-        async move {
-            let response = service::handle(worker, ends, request).await;
-            Ok::<_, Infallible>(response.map(|body| Delivered::new(body, delivery)))
-        }
+        let delivery = begun.begin();
+        let story = service::handle(&served, &ends, request);
+        async move { Ok::<_, Infallible>(story.await?.map(|body| Delivered::new(body, delivery))) }
     });
     let io = TokioIo::new(FrameGuard::new(io, worker.config.head));
     let io = StallGuard::new(io, worker.config.idle, None, ticket);

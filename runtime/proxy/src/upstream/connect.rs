@@ -1,10 +1,13 @@
 //! Finds or opens a connection, and sends requests on it.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use pin_project_lite::pin_project;
 use tollgate_model::entity::{Protocol, Timeouts};
 
 use super::dial::{self, ConnectFailure, Opened};
@@ -52,29 +55,43 @@ impl ConnectionPool {
 }
 
 impl PooledConnection {
-    /// Sends one request and waits for the head of its response.
-    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
-        let sent = match &mut self.sender {
-            Sender::Http1(sender) => {
-                if let Err(error) = sender.ready().await {
-                    return Err(SendFailure {
-                        kind: ErrorKind::UpstreamFailed,
-                        unsent: Some(Box::new(request)),
-                        refused: false,
-                        lost: true,
-                        detail: error.to_string(),
-                    });
-                }
-                sender.try_send_request(request).await
-            }
-            Sender::Http2(stream) => stream.send(request).await,
-        };
-        sent.map_err(SendFailure::of)
+    /// Sends one request; done when the head of its response is here. No `async fn`: that would keep room for the
+    /// request, which is on its way at once.
+    pub(crate) fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Sent<impl Future<Output = Answered> + use<>, impl Future<Output = Answered> + use<>> {
+        match &mut self.sender {
+            Sender::Http1(sender) => Sent::Http1 { answer: sender.try_send_request(request) },
+            Sender::Http2(stream) => Sent::Http2 { answer: stream.send(request) },
+        }
+    }
+}
+
+pub(super) type Answered = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+pin_project! {
+    /// A request that waits for its answer.
+    #[project = Waiting]
+    pub(crate) enum Sent<A, B> {
+        Http1 { #[pin] answer: A },
+        Http2 { #[pin] answer: B },
+    }
+}
+
+impl<A: Future<Output = Answered>, B: Future<Output = Answered>> Future for Sent<A, B> {
+    type Output = Answered;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
+        match self.project() {
+            Waiting::Http1 { answer } => answer.poll(context),
+            Waiting::Http2 { answer } => answer.poll(context),
+        }
     }
 }
 
 impl SendFailure {
-    fn of(mut error: TrySendError<Request<RequestBody>>) -> SendFailure {
+    pub(crate) fn of(mut error: TrySendError<Request<RequestBody>>) -> SendFailure {
         let unsent = error.take_message().map(Box::new);
         let error = error.error();
         // The connection did not answer PINGs.

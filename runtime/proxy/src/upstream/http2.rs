@@ -6,9 +6,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use http::Request;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tollgate_model::entity::Timeouts;
 
+use super::connect::Answered;
 use super::dial::{self, ConnectFailure};
 use super::pool::OpenCount;
 use crate::body::RequestBody;
@@ -129,19 +128,19 @@ impl Multiplex {
 }
 
 impl Http2Stream {
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        let connection = &self.0;
-        let sent = connection.sender.clone().try_send_request(request).await;
-        match &sent {
-            Ok(_) => connection.heard.set(Some(Instant::now())),
-            // Refused by a GOAWAY, or not even sent: nothing new goes there.
-            Err(_) if connection.sender.is_closed() => connection.retired.set(true),
-            Err(_) => {}
+    pub(super) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Answered> + use<> {
+        let connection = Rc::clone(&self.0);
+        let answer = connection.sender.clone().try_send_request(request);
+        async move {
+            let answered = answer.await;
+            match &answered {
+                Ok(_) => connection.heard.set(Some(Instant::now())),
+                // Refused by a GOAWAY, or not even sent: nothing new goes there.
+                Err(_) if connection.sender.is_closed() => connection.retired.set(true),
+                Err(_) => {}
+            }
+            answered
         }
-        sent
     }
 
     /// Its request waited in vain since `sent`: if nobody else was answered meanwhile, the connection

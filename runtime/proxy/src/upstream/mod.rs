@@ -17,6 +17,7 @@ mod unverified;
 pub(crate) use balance::{Balancer, Chosen};
 pub(crate) use budget::RetryBudgets;
 pub use check::HealthChecks;
+pub(crate) use connect::SendFailure;
 pub(crate) use endpoint::{Address, Endpoint, Endpoints, InFlight};
 pub use health::{TargetReport, UpstreamHealth, UpstreamReport};
 pub(crate) use names::Names;

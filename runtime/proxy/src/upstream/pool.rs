@@ -21,6 +21,8 @@ pub(crate) struct ConnectionPool {
     pub(super) multiplexes: Multiplexes,
     most: usize,
     patience: Duration,
+    /// When it was last swept. Precise enough for how long a connection has been idle, and for free.
+    now: Cell<Instant>,
     pub(super) open: OpenCount,
 }
 
@@ -32,6 +34,7 @@ struct IdleConnections {
 struct Idle {
     sender: SendRequest<RequestBody>,
     timer: timer::Idle,
+    /// Or up to a sweep's interval before.
     since: Instant,
     epoch: u32,
 }
@@ -68,6 +71,7 @@ impl ConnectionPool {
             multiplexes: Multiplexes::default(),
             most,
             patience,
+            now: Cell::new(Instant::now()),
             open: OpenCount::default(),
         }
     }
@@ -101,14 +105,14 @@ impl ConnectionPool {
 
     /// Closes what has been idle too long, and all to endpoints that are gone.
     pub(crate) fn sweep(&self, is_used: impl Fn(&Arc<Endpoint>) -> bool) {
-        let patience = self.patience;
+        let (patience, now) = (self.patience, Instant::now());
+        self.now.set(now);
         self.idle.borrow_mut().retain(|_, idle| {
             if !is_used(&idle.endpoint) {
                 return false;
             }
             let epoch = idle.endpoint.epoch();
-            let stays =
-                |idle: &Idle| idle.epoch == epoch && idle.since.elapsed() < patience && !idle.sender.is_closed();
+            let stays = |idle: &Idle| idle.epoch == epoch && now - idle.since < patience && !idle.sender.is_closed();
             idle.connections.retain(stays);
             !idle.connections.is_empty()
         });
@@ -132,11 +136,6 @@ impl PooledConnection {
         PooledConnection { sender, endpoint, reused, epoch, timer: timer::Idle::new(Duration::ZERO) }
     }
 
-    /// Its timer, while the connection is at work.
-    pub(crate) fn take_timer(&mut self) -> timer::Idle {
-        std::mem::replace(&mut self.timer, timer::Idle::new(Duration::ZERO))
-    }
-
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.sender, Sender::Http2(_))
     }
@@ -153,7 +152,7 @@ impl PooledConnection {
             .entry(Arc::as_ptr(&self.endpoint))
             .or_insert_with(|| IdleConnections { endpoint: Arc::clone(&self.endpoint), connections: Vec::new() });
         if here.connections.len() < pool.most {
-            here.connections.push(Idle { sender, timer: self.timer, since: Instant::now(), epoch: self.epoch });
+            here.connections.push(Idle { sender, timer: self.timer, since: pool.now.get(), epoch: self.epoch });
         }
     }
 
