@@ -110,17 +110,20 @@ impl Errand<'_> {
         };
         let in_flight = InFlight::begin(Arc::clone(endpoint));
         let mut exchange = record.exchange().await;
-        let request = head::request(self, &exchange, &connection, body.next(&connection));
+        let uri = match head::uri(self, &exchange.request, &connection) {
+            Ok(uri) => uri,
+            Err(kind) => {
+                record.seat.put(exchange);
+                return Outcome::Failed(kind);
+            }
+        };
         exchange.request.sent = true;
         let method = exchange.request.method.clone();
-        record.seat.put(exchange);
-        let request = match request {
-            Ok(request) => request,
-            Err(kind) => return Outcome::Failed(kind),
-        };
         // A look at the clock less for most requests.
         let sent = if connection.reused && record.attempts == 1 { self.started } else { Instant::now() };
+        let request = head::request(self, &exchange, uri, &connection, body.next(&connection));
         let answer = pin!(connection.send(request));
+        record.seat.put(exchange);
         connection.timer.start_over_at(sent, service.response_patience());
         let outcome = waited(&mut connection.timer, service.response_patience(), progress, answer).await;
         let again = |on, body: &Sending| attempts.may_repeat(&method) && body.can_repeat() && attempts.granted(on);

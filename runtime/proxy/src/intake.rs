@@ -1,11 +1,11 @@
 //! Takes a request in: checks what hyper leaves to us, finds the client, makes the request's head.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
@@ -64,6 +64,8 @@ impl Ends {
 pub(crate) struct RequestIds {
     prefix: u64,
     count: Cell<u32>,
+    /// Room for the texts of the next ids: they share memory, so that an id is copied for nothing.
+    room: RefCell<BytesMut>,
 }
 
 /// A request that may be routed; route and service are not known yet. On refusal it comes back as far as it
@@ -308,7 +310,7 @@ fn acceptable_id(id: &HeaderValue) -> bool {
 
 impl RequestIds {
     pub(crate) fn new() -> RequestIds {
-        RequestIds { prefix: rand::random(), count: Cell::new(rand::random()) }
+        RequestIds { prefix: rand::random(), count: Cell::new(rand::random()), room: RefCell::default() }
     }
 
     fn next(&self) -> HeaderValue {
@@ -317,10 +319,17 @@ impl RequestIds {
         self.count.set(count);
         let number = u128::from(self.prefix) << 32 | u128::from(count);
         let text: [u8; 24] = std::array::from_fn(|i| HEX[(number >> (92 - 4 * i)) as usize & 15]);
-        HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text)).expect("hex digits are a field value")
+        let mut room = self.room.borrow_mut();
+        if room.capacity() < text.len() {
+            room.reserve(IDS * text.len());
+        }
+        room.extend_from_slice(&text);
+        HeaderValue::from_maybe_shared(room.split().freeze()).expect("hex digits are a field value")
     }
 }
 
+/// So many texts of ids share memory, which lives as long as the last of them.
+const IDS: usize = 32;
 const INVALID_HOST: ErrorKind = ErrorKind::BadRequest("the request's Host is not valid");
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use crate::intake::{self, Ends};
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
 use crate::snapshot::{RouteEntry, Snapshot};
-use crate::timer::Idle;
 use crate::upgrade::Upgrade;
 use crate::worker::Shared;
 use crate::{buffered, fields, finish};
@@ -225,10 +224,7 @@ impl Call {
         let streaming: Vec<Run> =
             wanting.iter().filter(|(_, mode)| *mode == BodyMode::Streamed).map(|(run, _)| (*run).clone()).collect();
         if streaming.is_empty() {
-            return (
-                exchange,
-                Ok(RequestBody::Streamed { incoming, progress: Rc::clone(progress), idle: Idle::new(idle) }),
-            );
+            return (exchange, Ok(RequestBody::streamed(incoming, Rc::clone(progress), idle)));
         }
         exchange.request.headers.remove(header::CONTENT_LENGTH);
         let seat = Rc::clone(&record.seat);

@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -12,20 +13,22 @@ use crate::error::ErrorKind;
 use crate::fields;
 use crate::timer::Idle;
 
-/// The body that an upstream is sent.
+/// The body that an upstream is sent. Most requests have none, and are moved often: what a body needs is boxed.
 pub(crate) enum RequestBody {
     Empty,
     Whole(Option<Bytes>),
     /// The client's, as it comes.
-    Streamed {
-        incoming: Incoming,
-        progress: Rc<Progress>,
-        idle: Idle,
-    },
+    Streamed(Box<Streamed>),
     /// What hooks made of the client's.
     Piped(PipedBody),
     /// Any of these, kept for another attempt.
     Attempt(Attempt),
+}
+
+pub(crate) struct Streamed {
+    incoming: Incoming,
+    progress: Rc<Progress>,
+    idle: Idle,
 }
 
 /// How far a client's body has come. The request's own task looks at it while the connection's
@@ -38,6 +41,13 @@ pub(crate) struct Progress {
     /// Somebody wants more of it and the client has not sent it yet.
     awaited: Cell<bool>,
     failed: Cell<Option<ErrorKind>>,
+}
+
+impl RequestBody {
+    /// The client's, `idle` from one piece to the next at most.
+    pub(crate) fn streamed(incoming: Incoming, progress: Rc<Progress>, idle: Duration) -> RequestBody {
+        RequestBody::Streamed(Box::new(Streamed { incoming, progress, idle: Idle::new(idle) }))
+    }
 }
 
 impl Progress {
@@ -114,6 +124,29 @@ impl Progress {
     }
 }
 
+impl Streamed {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Streamed { incoming, progress, idle } = self;
+        match Pin::new(&mut *incoming).poll_frame(context) {
+            Poll::Ready(frame) => {
+                idle.progress();
+                let noted = progress.note(frame);
+                // hyper asks no further once the announced length has come.
+                if incoming.is_end_stream() {
+                    progress.finish();
+                }
+                Poll::Ready(noted)
+            }
+            Poll::Pending => {
+                progress.await_more();
+                ready!(idle.poll_waiting(context));
+                progress.fail(ErrorKind::ClientTimeout);
+                Poll::Ready(Some(Err(BodyError(ErrorKind::ClientTimeout))))
+            }
+        }
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -122,23 +155,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             RequestBody::Empty => Poll::Ready(None),
             RequestBody::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            RequestBody::Streamed { incoming, progress, idle } => match Pin::new(&mut *incoming).poll_frame(context) {
-                Poll::Ready(frame) => {
-                    idle.progress();
-                    let noted = progress.note(frame);
-                    // hyper asks no further once the announced length has come.
-                    if incoming.is_end_stream() {
-                        progress.finish();
-                    }
-                    Poll::Ready(noted)
-                }
-                Poll::Pending => {
-                    progress.await_more();
-                    ready!(idle.poll_waiting(context));
-                    progress.fail(ErrorKind::ClientTimeout);
-                    Poll::Ready(Some(Err(BodyError(ErrorKind::ClientTimeout))))
-                }
-            },
+            RequestBody::Streamed(streamed) => streamed.poll_next(context),
             RequestBody::Piped(piped) => piped.poll_next(context),
             RequestBody::Attempt(attempt) => Pin::new(attempt).poll_frame(context),
         }
@@ -148,7 +165,7 @@ impl Body for RequestBody {
         match self {
             RequestBody::Empty => true,
             RequestBody::Whole(bytes) => bytes.is_none(),
-            RequestBody::Streamed { incoming, .. } => incoming.is_end_stream(),
+            RequestBody::Streamed(streamed) => streamed.incoming.is_end_stream(),
             RequestBody::Piped(piped) => piped.is_over(),
             RequestBody::Attempt(attempt) => attempt.is_end_stream(),
         }
@@ -158,7 +175,7 @@ impl Body for RequestBody {
         match self {
             RequestBody::Empty => SizeHint::with_exact(0),
             RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            RequestBody::Streamed { incoming, .. } => incoming.size_hint(),
+            RequestBody::Streamed(streamed) => streamed.incoming.size_hint(),
             RequestBody::Piped(_) => SizeHint::default(),
             RequestBody::Attempt(attempt) => attempt.size_hint(),
         }
