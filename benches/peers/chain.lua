@@ -54,6 +54,7 @@ function chain.access()
   end
   ngx.header["RateLimit-Limit"] = LIMIT
   ngx.header["RateLimit-Remaining"] = LIMIT - (count or 0)
+  ngx.header["RateLimit-Reset"] = math.ceil((window + 1) * WINDOW - ngx.now())
 end
 
 function chain.log()
