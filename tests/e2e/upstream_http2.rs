@@ -118,6 +118,28 @@ async fn a_response_that_is_reset_never_ends_cleanly() {
     }
 }
 
+/// Whoever waited for the connection was told; who comes later finds a target that is well.
+#[tokio::test]
+async fn a_failed_connection_is_nothing_to_later_requests() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let settings = format!("{HTTP2}\ntimeouts = {{ connect = \"300ms\" }}");
+    let gateway = Setup::new(service("origin", &url, &settings)).workers(1).start().await;
+    assert_eq!(gateway.get("/origin").await.status, 504, "it says nothing");
+    let _silent = listener.accept().await.expect("a connection");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    respond.send_response(Response::new(()), true).expect("open");
+                }
+            });
+        }
+    });
+    assert_eq!(gateway.get("/origin").await.status, 200);
+}
+
 /// Answers with a piece of a body, and then its end or a reset.
 async fn resetting(reason: Option<h2::Reason>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");

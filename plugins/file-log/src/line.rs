@@ -204,6 +204,14 @@ fn escaped(word: u64) -> u64 {
     below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1)
 }
 
+fn number(number: u64, line: &mut Vec<u8>) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn micros(time: Duration, line: &mut Vec<u8>) {
+    number(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), line);
+}
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -229,12 +237,4 @@ mod tests {
         text_or_empty("grüße \u{7f}\u{1f600}", &mut line);
         assert_eq!(line, "\"grüße \u{7f}\u{1f600}\"".as_bytes());
     }
-}
-
-fn number(number: u64, line: &mut Vec<u8>) {
-    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn micros(time: Duration, line: &mut Vec<u8>) {
-    number(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), line);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Response, response};
 use hyper::body::Incoming;
-use tollgate_model::entity::RetryOn;
+use tollgate_model::entity::{Protocol, RetryOn};
 
 use self::retry::Attempts;
 use crate::body::{Progress, RequestBody, Retained, UpstreamBody};
@@ -119,8 +119,10 @@ impl Errand<'_> {
         };
         exchange.request.sent = true;
         let method = exchange.request.method.clone();
-        // A look at the clock less for most requests.
-        let sent = if connection.reused && record.attempts == 1 { self.started } else { Instant::now() };
+        // A look at the clock less for most requests: those that did not wait for a connection.
+        let at_once = connection.reused && endpoint.address().protocol == Protocol::Http1 && record.attempts == 1;
+        let sent = if at_once { self.started } else { Instant::now() };
+        connection.used = sent;
         let request = head::request(self, &exchange, uri, &connection, body.next(&connection));
         let answer = pin!(connection.send(request));
         record.seat.put(exchange);

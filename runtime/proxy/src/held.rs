@@ -41,11 +41,12 @@ impl Share {
     /// So many bytes more are to be held.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         let bytes = bytes as u64;
-        if self.of.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.of.most {
-            self.of.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(ErrorKind::BodiesHeld);
+        // Not added first: what is refused must not keep others from what fits.
+        let within = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.of.most);
+        match self.of.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within) {
+            Ok(_) => self.bytes += bytes,
+            Err(_) => return Err(ErrorKind::BodiesHeld),
         }
-        self.bytes += bytes;
         Ok(())
     }
 

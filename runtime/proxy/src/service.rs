@@ -138,8 +138,10 @@ impl Call {
             Ok(()) => Box::pin(self.request_body(exchange, incoming, &record)).await,
             Err(stop) => {
                 let expects_continue = exchange.request.headers.contains_key(header::EXPECT);
+                // In its seat meanwhile: the log wants it if the client goes away.
+                record.seat.put(exchange);
                 Box::pin(record.discard(incoming, expects_continue)).await;
-                (exchange, Err(stop))
+                (record.exchange().await, Err(stop))
             }
         };
         let body = match ready {
@@ -206,7 +208,9 @@ impl Call {
             _ => None,
         });
         if let Some(most) = held.min() {
+            record.seat.put(exchange);
             let collected = buffered::collect(incoming, progress, most, idle, &self.worker.held).await;
+            exchange = record.exchange().await;
             let (mut whole, share) = match collected {
                 Ok(collected) => collected,
                 Err(kind) => return (exchange, Err(Stop::Error(kind))),

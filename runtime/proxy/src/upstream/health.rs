@@ -138,7 +138,7 @@ impl UpstreamHealth {
         }
         if target.until.load(Relaxed) > 0 {
             // What was sent before it was ejected says nothing new.
-            return target.on_trial.swap(false, Relaxed) && self.eject(target, on);
+            return target.on_trial.swap(false, Relaxed) && self.eject(target, on, true);
         }
         let failures = target.failures.fetch_add(1, Relaxed) + 1;
         let unreachable = match on {
@@ -146,7 +146,7 @@ impl UpstreamHealth {
             _ => 0,
         };
         let too_many = failures >= self.ejection.failures || unreachable >= self.ejection.connect_failures;
-        too_many && self.eject(target, on)
+        too_many && self.eject(target, on, false)
     }
 
     /// What a response of this status says.
@@ -187,20 +187,29 @@ impl UpstreamHealth {
     /// One of those who find its time over has the trial; if nothing is heard of it, there is another one.
     fn tries(&self, target: &TargetHealth, until: u64) -> bool {
         let now = self.now();
-        let next = now + milliseconds(self.ejection.time);
-        let tries = now >= until && target.until.compare_exchange(until, next, Relaxed, Relaxed).is_ok();
+        if now < until {
+            return false;
+        }
+        let _changing = self.changing();
+        let tries = target.until.load(Relaxed) == until;
         if tries {
+            target.until.store(now + milliseconds(self.ejection.time), Relaxed);
             target.on_trial.store(true, Relaxed);
         }
         tries
     }
 
-    fn eject(&self, target: &TargetHealth, on: RetryOn) -> bool {
+    /// Puts a target out; for longer if the failure is its trial's.
+    fn eject(&self, target: &TargetHealth, on: RetryOn, trial: bool) -> bool {
         let _changing = self.changing();
         let now = self.now();
+        let again = target.until.load(Relaxed) > 0;
+        if again && !trial {
+            // Another worker was faster.
+            return false;
+        }
         let others = self.targets.iter().filter(|other| !std::ptr::eq(*other, target));
         let out = others.filter(|other| other.until.load(Relaxed) > 0 || other.unhealthy.load(Relaxed)).count();
-        let again = target.until.load(Relaxed) > 0;
         if !again && out >= self.ejection.room(self.targets.len()) {
             // It stays, with a new count: asking at each failure would only cost.
             target.forgive();
@@ -213,6 +222,7 @@ impl UpstreamHealth {
         let times = target.times.fetch_add(1, Relaxed);
         let time = self.time(times);
         target.forgive();
+        target.on_trial.store(false, Relaxed);
         target.until.store((now + milliseconds(time)).max(1), Relaxed);
         target.explain(on.word().to_owned());
         let reason = on.word();
@@ -386,6 +396,16 @@ mod tests {
         // Nothing was heard of it for as long again.
         time_is_over();
         assert!(health.enters(0) && !health.enters(0));
+    }
+
+    #[test]
+    fn workers_that_eject_at_once_eject_once() {
+        let health = judged(2, Duration::from_secs(10));
+        let target = &health.targets[0];
+        assert!(health.eject(target, FAILURE, false));
+        let until = target.until.load(Relaxed);
+        assert!(!health.eject(target, FAILURE, false), "another worker was faster");
+        assert_eq!((target.until.load(Relaxed), target.times.load(Relaxed)), (until, 1));
     }
 
     #[test]

@@ -40,6 +40,12 @@ struct Dialing {
     done: Notify,
 }
 
+impl Dialing {
+    fn has_failed(&self) -> bool {
+        matches!(&*self.outcome.borrow(), Some(Err(_)))
+    }
+}
+
 impl ConnectionPool {
     /// A stream to an endpoint that speaks HTTP/2, or a connection to one that chose HTTP/1.1.
     pub(super) async fn multiplexed(
@@ -107,6 +113,8 @@ impl Multiplexes {
             dialing: None,
             chose_http1: false,
         });
+        // Who waited has gone, or has its own reference to the failure: who comes later tries anew.
+        lanes.dialing.take_if(|dialing| dialing.has_failed());
         let dialing = lanes.dialing.get_or_insert_with(|| {
             let dialing = Rc::new(Dialing::default());
             let (told, endpoint, timeouts, count) =
@@ -163,7 +171,7 @@ impl Multiplexes {
                 used && connection.epoch() == epoch && !connection.is_idle_for(patience) && !connection.is_over()
             };
             lanes.connections.retain(stays);
-            used || lanes.dialing.is_some()
+            used || lanes.dialing.as_ref().is_some_and(|dialing| !dialing.is_done.get())
         });
     }
 }

@@ -90,6 +90,8 @@ impl HostName {
             let known = known.borrow();
             match known.at {
                 _ if !is_due && !known.asked => Some(Duration::ZERO),
+                // Nobody should wait for each new connection while names can't be resolved.
+                Some(_) if known.failure.is_some() => Some(Duration::ZERO),
                 Some(at) if now - at < 2 * self.ttl => Some(Duration::ZERO),
                 Some(_) => Some(STALE_PATIENCE),
                 None => None,

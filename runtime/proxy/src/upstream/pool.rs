@@ -21,8 +21,7 @@ pub(crate) struct ConnectionPool {
     pub(super) multiplexes: Multiplexes,
     most: usize,
     patience: Duration,
-    /// When it was last swept. Precise enough for how long a connection has been idle, and for free.
-    now: Cell<Instant>,
+    swept_at: Cell<Instant>,
     pub(super) open: OpenCount,
 }
 
@@ -34,7 +33,6 @@ struct IdleConnections {
 struct Idle {
     sender: SendRequest<RequestBody>,
     timer: timer::Idle,
-    /// Or up to a sweep's interval before.
     since: Instant,
     epoch: u32,
 }
@@ -46,6 +44,8 @@ pub(crate) struct PooledConnection {
     pub(crate) endpoint: Arc<Endpoint>,
     /// It served a request before: the target may have closed it meanwhile.
     pub(crate) reused: bool,
+    /// When its last request was sent.
+    pub(crate) used: Instant,
     /// Of its endpoint, when it was opened.
     epoch: u32,
     /// For waiting on it; kept with it, so that not every request makes one.
@@ -71,7 +71,7 @@ impl ConnectionPool {
             multiplexes: Multiplexes::default(),
             most,
             patience,
-            now: Cell::new(Instant::now()),
+            swept_at: Cell::new(Instant::now()),
             open: OpenCount::default(),
         }
     }
@@ -80,10 +80,11 @@ impl ConnectionPool {
     pub(super) fn take(&self, endpoint: &Arc<Endpoint>) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         let connections = &mut idle.get_mut(&Arc::as_ptr(endpoint))?.connections;
-        while let Some(Idle { sender, timer, epoch, .. }) = connections.pop() {
+        while let Some(Idle { sender, timer, epoch, since }) = connections.pop() {
             if sender.is_ready() {
                 let sender = Sender::Http1(sender);
-                return Some(PooledConnection { sender, endpoint: Arc::clone(endpoint), reused: true, epoch, timer });
+                let endpoint = Arc::clone(endpoint);
+                return Some(PooledConnection { sender, endpoint, reused: true, used: since, epoch, timer });
             }
         }
         None
@@ -106,7 +107,7 @@ impl ConnectionPool {
     /// Closes what has been idle too long, and all to endpoints that are gone.
     pub(crate) fn sweep(&self, is_used: impl Fn(&Arc<Endpoint>) -> bool) {
         let (patience, now) = (self.patience, Instant::now());
-        self.now.set(now);
+        self.swept_at.set(now);
         self.idle.borrow_mut().retain(|_, idle| {
             if !is_used(&idle.endpoint) {
                 return false;
@@ -133,7 +134,14 @@ impl ConnectionPool {
 
 impl PooledConnection {
     pub(super) fn new(sender: Sender, endpoint: Arc<Endpoint>, epoch: u32, reused: bool) -> PooledConnection {
-        PooledConnection { sender, endpoint, reused, epoch, timer: timer::Idle::new(Duration::ZERO) }
+        PooledConnection {
+            sender,
+            endpoint,
+            reused,
+            used: Instant::now(),
+            epoch,
+            timer: timer::Idle::new(Duration::ZERO),
+        }
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -152,7 +160,9 @@ impl PooledConnection {
             .entry(Arc::as_ptr(&self.endpoint))
             .or_insert_with(|| IdleConnections { endpoint: Arc::clone(&self.endpoint), connections: Vec::new() });
         if here.connections.len() < pool.most {
-            here.connections.push(Idle { sender, timer: self.timer, since: pool.now.get(), epoch: self.epoch });
+            // Close enough, without a look at the clock: most requests are short, and sweeps are frequent.
+            let since = self.used.max(pool.swept_at.get());
+            here.connections.push(Idle { sender, timer: self.timer, since, epoch: self.epoch });
         }
     }
 
