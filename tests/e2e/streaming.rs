@@ -86,7 +86,7 @@ async fn large_bodies_pass_whole_without_being_held() {
     let origin = Origin::start();
     let gateway = Setup::new(plain(&origin)).workers(1).start().await;
     gateway.get("/").await;
-    let before = gateway.memory().rss;
+    let before = gateway.memory().own;
 
     let sent: Vec<u8> = (0..SIZE).map(|n| (n * 31 / 7) as u8).collect();
     let digest: String = Sha256::digest(&sent).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -97,8 +97,9 @@ async fn large_bodies_pass_whole_without_being_held() {
     let chunked = gateway.send(get("/").origin(&format!("size={SIZE} chunks=1000"))).await;
     assert_eq!(chunked.body.len(), SIZE);
 
-    let grown = gateway.memory().rss.saturating_sub(before);
-    assert!(grown < (SIZE / 4) as u64, "{} MiB more for bodies of {} MiB", grown >> 20, SIZE >> 20);
+    let grown = gateway.memory().own.saturating_sub(before);
+    // Of one that is held all of it would stay; the allocator keeps some MiB of what passes.
+    assert!(grown < (SIZE / 2) as u64, "{} MiB more for bodies of {} MiB", grown >> 20, SIZE >> 20);
 }
 
 /// A client that does not read must not make the gateway read on from the upstream.
@@ -107,7 +108,7 @@ async fn a_slow_reader_holds_its_upstream_back() {
     let origin = Origin::start();
     let gateway = Setup::new(plain(&origin)).workers(1).start().await;
     gateway.get("/").await;
-    let before = gateway.memory().rss;
+    let before = gateway.memory().own;
     let mut readers = Vec::new();
     for _ in 0..20 {
         let mut raw = Raw::open(gateway.proxy).await;
@@ -119,7 +120,7 @@ async fn a_slow_reader_holds_its_upstream_back() {
     for _ in 0..50 {
         assert_eq!(gateway.get("/").await.status, 200);
     }
-    let grown = gateway.memory().rss.saturating_sub(before);
+    let grown = gateway.memory().own.saturating_sub(before);
     assert!(grown < 64 << 20, "{} MiB for 20 readers that do not read", grown >> 20);
 }
 

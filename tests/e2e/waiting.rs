@@ -17,7 +17,7 @@ async fn requests_wait_inside_host_calls_at_once() {
            config = { request = \"sleep\", milliseconds = 3000 }\nlimits = { wall = \"60s\" }\n";
     let gateway = Setup::new(config).guests(&["hostile"]).workers(2).start().await;
     gateway.get("/").await;
-    let before = gateway.memory().rss;
+    let before = gateway.memory().own;
     let opened = (0..count).map(|_| Connection::open(gateway.proxy));
     let connections: Vec<Connection> =
         join_all(opened).await.into_iter().map(|opened| opened.expect("a connection")).collect();
@@ -29,7 +29,7 @@ async fn requests_wait_inside_host_calls_at_once() {
     assert_eq!(refused, 0, "of {count} requests that wait at once; one of them: {:?}", answers.last());
     // One after another they would take hours, in threes and fours minutes.
     assert!(took < Duration::from_secs(30), "{count} waits of 3 s took {took:?}");
-    let each = gateway.memory().rss.saturating_sub(before) / count as u64;
+    let each = gateway.memory().own.saturating_sub(before) / count as u64;
     proof!(
         2,
         3,
@@ -53,13 +53,13 @@ async fn thousands_of_routes_have_their_own_settings() {
         written.expect("a string takes every write");
     }
     let gateway = Setup::new(config).guests(&["marker"]).workers(2).start().await;
-    let before = gateway.memory().rss;
+    let before = gateway.memory().own;
     let mut connection = Connection::open(gateway.proxy).await.expect("a connection");
     for n in 0..count {
         let reply = connection.send(get(&format!("/{n}/x"))).await.expect("an answer");
         assert_eq!((reply.status, reply.header("x-settings")), (200, format!("own-{n}").as_str()), "route {n}");
     }
-    let grown = gateway.memory().rss.saturating_sub(before);
+    let grown = gateway.memory().own.saturating_sub(before);
     proof!(
         2,
         3,
