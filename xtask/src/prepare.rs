@@ -82,13 +82,24 @@ fn missing(programs: &[Program]) -> Vec<&Program> {
     programs.iter().filter(|program| !(program.is_there)()).collect()
 }
 
+/// Some programs come in one package.
+fn packages(programs: &[&Program]) -> Vec<&'static str> {
+    let mut packages = Vec::new();
+    for program in programs {
+        if !packages.contains(&program.package) {
+            packages.push(program.package);
+        }
+    }
+    packages
+}
+
 fn install(missing: &[&Program]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
     eprintln!("missing on this machine: {}", names.join(", "));
-    apt::install(&missing.iter().map(|program| program.package).collect::<Vec<_>>())
+    apt::install(&packages(missing))
 }
 
 fn refuse(wasm: bool, programs: &[&Program]) -> Result<()> {

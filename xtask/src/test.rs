@@ -18,6 +18,8 @@ pub fn run(workspace: &Workspace, consent: Consent, filter: Option<&str>) -> Res
 
 fn run_tests(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     let mut command = workspace.compile("test");
+    // All of them, whatever fails: one word about everything.
+    command.arg("--no-fail-fast");
     let Some(filter) = filter else { return process::run(&mut command) };
     let mut count = 0;
     let status = process::follow(command.arg(filter), |line| count += announced(line).unwrap_or(0))?;
