@@ -84,12 +84,9 @@ fn missing(programs: &[Program]) -> Vec<&Program> {
 
 /// Some programs come in one package.
 fn packages(programs: &[&Program]) -> Vec<&'static str> {
-    let mut packages = Vec::new();
-    for program in programs {
-        if !packages.contains(&program.package) {
-            packages.push(program.package);
-        }
-    }
+    let mut packages: Vec<_> = programs.iter().map(|program| program.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
     packages
 }
 
@@ -127,5 +124,10 @@ mod tests {
         assert!(text.contains("apt-get install -y --no-install-recommends nginx-light"), "{text}");
         assert!(text.contains("rustup target add wasm32-unknown-unknown"), "{text}");
         assert!(refuse(false, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_package_of_two_programs_is_named_once() {
+        assert_eq!(packages(&[&H2LOAD, &CURL, &NGHTTP]), ["curl", "nghttp2-client"]);
     }
 }

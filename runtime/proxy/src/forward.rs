@@ -34,6 +34,7 @@ pub(crate) struct Errand<'a> {
     pub(crate) worker: &'a Rc<Shared>,
     pub(crate) ends: &'a Ends,
     pub(crate) service: &'a ServiceEntry,
+    pub(crate) balancer: &'a Balancer,
     pub(crate) progress: &'a Progress,
     /// The protocol that the client wants to change to.
     pub(crate) upgrade: Option<&'a HeaderValue>,
@@ -49,14 +50,13 @@ pub(crate) async fn forward(
     body: RequestBody,
     record: &mut Record,
 ) -> Result<Forwarded, ErrorKind> {
-    let Errand { worker, service, started, .. } = errand;
-    let Ok(balancer) = &service.balancer else { return Err(ErrorKind::Degraded) };
+    let Errand { worker, service, balancer, started, .. } = errand;
     let mut attempts = Attempts::begin(worker, service);
     let mut body = Sending::new(body, attempts.are_several(), service);
     let mut last = ErrorKind::NoTarget;
     while let Some(target) = attempts.target(balancer) {
         record.attempts += 1;
-        let (kind, again) = match errand.attempt(balancer, &target, &attempts, &mut body, record).await {
+        let (kind, again) = match errand.attempt(&target, &attempts, &mut body, record).await {
             Outcome::Answered(forwarded) => {
                 body.let_go();
                 record.upstream = Some(target.endpoint);
@@ -77,7 +77,6 @@ pub(crate) async fn forward(
 }
 
 /// What came of one attempt.
-#[allow(clippy::large_enum_variant, reason = "the large one is the usual one; a box would cost every request")]
 enum Outcome {
     Answered(Forwarded),
     /// No connection could be made.
@@ -90,21 +89,14 @@ enum Outcome {
 }
 
 impl Errand<'_> {
-    async fn attempt(
-        &self,
-        balancer: &Balancer,
-        target: &Chosen,
-        attempts: &Attempts<'_>,
-        body: &mut Sending,
-        record: &Record,
-    ) -> Outcome {
+    async fn attempt(&self, target: &Chosen, attempts: &Attempts<'_>, body: &mut Sending, record: &Record) -> Outcome {
         let Errand { worker, service, progress, .. } = self;
         let endpoint = &target.endpoint;
         let mut connection = match worker.pool.connect(endpoint, &service.timeouts, self.upgrade.is_some()).await {
             Ok(connection) => connection,
             Err(failure) => {
                 tracing::warn!(target = &*endpoint.display, detail = failure.detail, "upstream connection failed");
-                self.failed(balancer, target, RetryOn::ConnectFailure);
+                self.failed(target, RetryOn::ConnectFailure);
                 return Outcome::Unreachable(failure.kind);
             }
         };
@@ -131,7 +123,7 @@ impl Errand<'_> {
         let again = |on, body: &Sending| attempts.may_repeat(&method) && body.can_repeat() && attempts.granted(on);
         let (kind, on) = match outcome {
             Ok(Ok(response)) => {
-                if balancer.answered(target, response.status()) {
+                if self.balancer.answered(target, response.status()) {
                     worker.metrics.ejections.add(1);
                 }
                 let wanted = attempts.are_several().then(|| RetryOn::of_status(response.status().as_u16())).flatten();
@@ -160,7 +152,7 @@ impl Errand<'_> {
                 }
                 // A kept connection that was closed says nothing of its target.
                 if !was_closed {
-                    self.failed(balancer, target, RetryOn::Reset);
+                    self.failed(target, RetryOn::Reset);
                 }
                 (failure.kind, RetryOn::Reset)
             }
@@ -170,15 +162,15 @@ impl Errand<'_> {
             }
             Err(Elapsed) => {
                 connection.suspect(sent);
-                self.failed(balancer, target, RetryOn::Timeout);
+                self.failed(target, RetryOn::Timeout);
                 (progress.failure().unwrap_or(ErrorKind::UpstreamTimeout), RetryOn::Timeout)
             }
         };
         if again(on, body) { Outcome::Wanted(kind) } else { Outcome::Failed(kind) }
     }
 
-    fn failed(&self, balancer: &Balancer, target: &Chosen, on: RetryOn) {
-        if balancer.failed(target, on) {
+    fn failed(&self, target: &Chosen, on: RetryOn) {
+        if self.balancer.failed(target, on) {
             self.worker.metrics.ejections.add(1);
         }
     }

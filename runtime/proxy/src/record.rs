@@ -147,7 +147,11 @@ impl Record {
 
     /// The request is answered without its body: what is left of it is read, or its connection ends.
     /// A stream of HTTP/2 ends without harm to others.
-    pub(crate) async fn discard(&mut self, incoming: Incoming, expects_continue: bool) {
+    ///
+    /// The exchange is in its seat from now on: the log wants it if the client goes away meanwhile.
+    pub(crate) async fn discard(&mut self, incoming: Incoming, exchange: Box<Exchange>) {
+        let expects_continue = exchange.request.headers.contains_key(header::EXPECT);
+        self.seat.put(exchange);
         if self.stream.is_some() {
             return;
         }

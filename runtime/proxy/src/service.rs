@@ -115,9 +115,7 @@ async fn refused(
     mut record: Box<Record>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let asker = Asker::of(&exchange.request);
-    let expects_continue = exchange.request.headers.contains_key(header::EXPECT);
-    record.seat.put(exchange);
-    record.discard(incoming, expects_continue).await;
+    record.discard(incoming, exchange).await;
     Ok(respond::send(answer, asker, record))
 }
 
@@ -137,10 +135,7 @@ impl Call {
             }
             Ok(()) => Box::pin(self.request_body(exchange, incoming, &record)).await,
             Err(stop) => {
-                let expects_continue = exchange.request.headers.contains_key(header::EXPECT);
-                // In its seat meanwhile: the log wants it if the client goes away.
-                record.seat.put(exchange);
-                Box::pin(record.discard(incoming, expects_continue)).await;
+                Box::pin(record.discard(incoming, exchange)).await;
                 (record.exchange().await, Err(stop))
             }
         };
@@ -152,8 +147,11 @@ impl Call {
             }
         };
         record.seat.put(exchange);
-        let errand = self.errand(&record);
-        match forward::forward(errand, body, &mut record).await {
+        let forwarded = match self.errand(&record) {
+            Ok(errand) => forward::forward(errand, body, &mut record).await,
+            Err(kind) => Err(kind),
+        };
+        match forwarded {
             Ok(forwarded) => Ok(finish::forwarded(&self.worker, self.runs, forwarded, self.upgrade, record).await),
             Err(kind) => {
                 let mut exchange = record.exchange().await;
@@ -163,17 +161,19 @@ impl Call {
         }
     }
 
-    fn errand(&self, record: &Record) -> Errand<'_> {
-        Errand {
+    fn errand(&self, record: &Record) -> Result<Errand<'_>, ErrorKind> {
+        let service = &self.route.service;
+        Ok(Errand {
             worker: &self.worker,
             ends: &self.ends,
-            service: &self.route.service,
+            service,
+            balancer: service.balancer.as_ref().map_err(|_| ErrorKind::Degraded)?,
             progress: &self.progress,
             upgrade: self.upgrade.as_ref().map(|upgrade| &upgrade.protocol),
             preserve_host: self.route.route.preserve_host,
             // Without hooks it is still the same moment.
             started: if self.runs.is_empty() { record.started() } else { Instant::now() },
-        }
+        })
     }
 
     /// The first part of the chain, then the consumer's.
