@@ -33,6 +33,7 @@ mod tls;
 mod tls_connections;
 mod upgrade;
 mod upstream_faults;
+mod upstream_http1;
 mod upstream_http2;
 mod upstream_tls;
 mod waiting;

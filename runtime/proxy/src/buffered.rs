@@ -224,6 +224,20 @@ pub(crate) async fn discard(mut incoming: Incoming, expects_continue: bool) -> b
     within(DISCARD_TIME, all).await.unwrap_or(false)
 }
 
+/// The same of an upstream's response that nobody gets; its connection goes back to the pool.
+pub(crate) async fn discard_response(mut body: Box<UpstreamBody>, worker: &Shared) {
+    let all = async {
+        let mut size = 0;
+        while let Some(Ok(frame)) = std::future::poll_fn(|context| body.poll_next(context, &worker.pool)).await {
+            size += frame.data_ref().map_or(0, Bytes::len);
+            if size > DISCARDED {
+                break;
+            }
+        }
+    };
+    let _ = within(DISCARD_TIME, all).await;
+}
+
 /// Of an unwanted body: read for so long, up to so much.
 const DISCARD_TIME: std::time::Duration = std::time::Duration::from_millis(200);
 const DISCARDED: usize = 256 << 10;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
-use tollgate_plugin_host::{CONSUMER_FIELDS, Identity};
+use tollgate_plugin_host::CONSUMER_FIELDS;
 
 use crate::intake::Ends;
 
@@ -175,21 +175,20 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     headers.insert(header::COOKIE, whole);
 }
 
-pub(crate) fn tell_consumer(headers: &mut HeaderMap, identity: Option<&Identity>) {
-    if let Some(identity) = identity {
-        for (name, value) in &identity.headers {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-}
-
 /// A certificate (DER) as `Client-Cert` has it: a byte sequence (RFC 9440, 2.1; RFC 8941, 3.3.5).
 pub(crate) fn client_certificate(der: &[u8]) -> HeaderValue {
     HeaderValue::try_from(format!(":{}:", STANDARD.encode(der))).expect("base64 is a field value")
 }
 
-/// `X-Forwarded-*`: added to what a trusted proxy said, put in place of what anybody else did.
-pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static str, host: &HeaderValue) {
+/// `X-Forwarded-*`: added to what a trusted proxy said in `headers`, put in place of what anybody else did. The
+/// fields that [`is_replaced`] names are not to be sent beside them.
+pub(crate) fn forwarded(
+    headers: &HeaderMap,
+    ends: &Ends,
+    scheme: &'static str,
+    host: &HeaderValue,
+    mut field: impl FnMut(HeaderName, &HeaderValue),
+) {
     let before = match (ends.trusted, headers.get(&X_FORWARDED_FOR)) {
         (true, Some(_)) => joined(headers, &X_FORWARDED_FOR),
         _ => None,
@@ -198,31 +197,43 @@ pub(crate) fn forwarded(headers: &mut HeaderMap, ends: &Ends, scheme: &'static s
         let peer = ends.peer_text.to_str().ok()?;
         HeaderValue::from_maybe_shared(bytes::Bytes::from(format!("{before}, {peer}"))).ok()
     });
-    headers.insert(X_FORWARDED_FOR, chain.unwrap_or_else(|| ends.peer_text.clone()));
-    let mut say = |name: HeaderName, value: HeaderValue| {
+    field(X_FORWARDED_FOR, chain.as_ref().unwrap_or(&ends.peer_text));
+    let mut say = |name: HeaderName, value: &HeaderValue| {
         if !ends.trusted || !headers.contains_key(&name) {
-            headers.insert(name, value);
+            field(name, value);
         }
     };
-    say(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    say(X_FORWARDED_PORT, ends.local_port.clone());
+    say(X_FORWARDED_PROTO, &HeaderValue::from_static(scheme));
+    say(X_FORWARDED_PORT, &ends.local_port);
     if !host.is_empty() {
-        say(X_FORWARDED_HOST, host.clone());
-    } else if !ends.trusted {
-        headers.remove(X_FORWARDED_HOST);
+        say(X_FORWARDED_HOST, host);
     }
     if let Some(certificate) = &ends.client_certificate {
-        headers.insert(CLIENT_CERT, certificate.clone());
+        field(CLIENT_CERT, certificate);
+    }
+}
+
+/// Whether a client's field of this name makes place for the gateway's own.
+pub(crate) fn is_replaced(name: &str, ends: &Ends) -> bool {
+    match name {
+        "x-forwarded-for" | "x-request-id" => true,
+        "x-forwarded-proto" | "x-forwarded-port" | "x-forwarded-host" => !ends.trusted,
+        "client-cert" => ends.client_certificate.is_some(),
+        _ => false,
     }
 }
 
 pub(crate) fn via(headers: &mut HeaderMap, version: Version) {
-    let own = match version {
+    headers.append(header::VIA, via_of(version));
+}
+
+/// What a message that came in this version is sent on with.
+pub(crate) fn via_of(version: Version) -> HeaderValue {
+    match version {
         Version::HTTP_10 => VIA_10,
         Version::HTTP_2 => VIA_20,
         _ => VIA_11,
-    };
-    headers.append(header::VIA, own);
+    }
 }
 
 /// All values of a list field in one, when they are text.
@@ -289,6 +300,17 @@ const NO_TRAILERS: [&str; 12] = [
     "www-authenticate",
 ];
 
+/// What a target gets of these fields, as requests are sent.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn sent(client: &HeaderMap, ends: &Ends, scheme: &'static str, host: &HeaderValue) -> HeaderMap {
+    let kept = client.iter().filter(|(name, _)| !is_replaced(name.as_str(), ends));
+    let mut headers: HeaderMap = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+    forwarded(client, ends, scheme, host, |name, value| {
+        headers.append(name, value.clone());
+    });
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,9 +373,8 @@ mod tests {
 
     #[test]
     fn a_host_that_nobody_named_can_not_be_forged() {
-        let mut headers = map(&[("x-forwarded-host", "evil")]);
         let ends = Ends::new("192.0.2.7:1000".parse().unwrap(), "192.0.2.1:8000".parse().unwrap(), false);
-        forwarded(&mut headers, &ends, "http", &HeaderValue::from_static(""));
+        let headers = sent(&map(&[("x-forwarded-host", "evil")]), &ends, "http", &HeaderValue::from_static(""));
         assert!(!headers.contains_key("x-forwarded-host"));
     }
 
@@ -376,13 +397,11 @@ mod tests {
         let ends = |trusted| Ends::new("192.0.2.7:1000".parse().unwrap(), "192.0.2.1:8000".parse().unwrap(), trusted);
         let claimed =
             map(&[("x-forwarded-for", "10.0.0.1"), ("x-forwarded-for", "10.0.0.2"), ("x-forwarded-proto", "https")]);
-        let mut headers = claimed.clone();
-        forwarded(&mut headers, &ends(false), "http", &host);
+        let headers = sent(&claimed, &ends(false), "http", &host);
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["x-forwarded-port"], "8000");
-        let mut headers = claimed;
-        forwarded(&mut headers, &ends(true), "http", &host);
+        let headers = sent(&claimed, &ends(true), "http", &host);
         assert_eq!(headers["x-forwarded-for"], "10.0.0.1, 10.0.0.2, 192.0.2.7");
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-host"], "shop.example");

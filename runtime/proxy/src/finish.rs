@@ -15,7 +15,7 @@ use crate::forward::Forwarded;
 use crate::record::Record;
 use crate::respond::{self, Answer, Asker};
 use crate::tunnel::{self, Upgrading};
-use crate::upgrade::{self, Handshake, Upgrade};
+use crate::upgrade::{Handshake, Upgrade};
 use crate::worker::Shared;
 
 /// An answer of the gateway or of a plugin, through the response hooks.
@@ -47,11 +47,8 @@ pub(crate) async fn forwarded(
 ) -> Response<ResponseBody> {
     let mut exchange = record.exchange().await;
     let Forwarded { mut head, body } = forwarded;
-    let switching = (head.status == StatusCode::SWITCHING_PROTOCOLS).then(|| {
-        let protocol = head.headers.get(header::UPGRADE).cloned();
-        let extensions = std::mem::take(&mut head.extensions);
-        (upgrade::end_of(extensions), protocol)
-    });
+    let switching =
+        (head.status == StatusCode::SWITCHING_PROTOCOLS).then(|| head.headers.get(header::UPGRADE).cloned());
     let has_body = exchange.request.method != http::Method::HEAD;
     fields::cleanse_response(&mut head.headers, has_body.then(|| body.exact_size()).flatten());
     fields::via(&mut head.headers, head.version);
@@ -69,16 +66,18 @@ pub(crate) async fn forwarded(
         (None, _) => send_upstream(worker, runs, exchange, body, record).await,
         // A plugin took the upgrade back.
         (Some(_), _) if !switches(&exchange) => send_whole(worker, exchange, Ok(()), Bytes::new(), record),
-        (Some((upstream, protocol)), Some(Upgrade { client, protocol: wanted, handshake })) => {
+        (Some(protocol), Some(Upgrade { client, protocol: wanted, handshake })) => {
             if handshake.as_ref().is_some_and(|handshake| !proven(handshake, &mut exchange)) {
                 return send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record);
             }
+            let Some((upstream, in_flight)) = body.switch() else {
+                return send_whole(worker, exchange, Err(ErrorKind::UpstreamFailed), Bytes::new(), record);
+            };
             let head = leave(worker, &mut exchange, &record);
             record.seat.put(exchange);
             let protocol = protocol.unwrap_or(wanted);
             let by_connect = handshake.is_some();
-            let (connection, in_flight) = body.into_connection();
-            let upgrading = Upgrading { client, upstream, protocol, by_connect, connection, in_flight };
+            let upgrading = Upgrading { client, upstream, protocol, by_connect, in_flight };
             tunnel::open(worker, upgrading, head.headers, record)
         }
         // A protocol nobody asked for.
@@ -266,11 +265,11 @@ fn head_to_send(worker: &Shared, exchange: &mut Exchange, record: &Record) -> Re
     }
     if worker.config.latency_headers {
         let total = record.started().elapsed();
-        if let Some(upstream) = record.upstream_duration {
+        if let Some(upstream) = record.upstream_duration() {
             head.headers.insert(UPSTREAM_LATENCY, milliseconds(upstream));
         }
         head.headers
-            .insert(PROXY_LATENCY, milliseconds(total.saturating_sub(record.upstream_duration.unwrap_or_default())));
+            .insert(PROXY_LATENCY, milliseconds(total.saturating_sub(record.upstream_duration().unwrap_or_default())));
     }
     head
 }

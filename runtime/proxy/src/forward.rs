@@ -8,8 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Response, response};
-use hyper::body::Incoming;
+use http::{HeaderValue, response};
 use tollgate_model::entity::{Protocol, RetryOn};
 
 use self::retry::Attempts;
@@ -20,7 +19,7 @@ use crate::intake::Ends;
 use crate::record::Record;
 use crate::snapshot::ServiceEntry;
 use crate::timer::{Elapsed, Idle};
-use crate::upstream::{Balancer, Chosen, InFlight, PooledConnection, SendFailure};
+use crate::upstream::{Balancer, Chosen, InFlight, PooledConnection};
 use crate::worker::Shared;
 
 /// What an upstream answered, and the body with the connection it comes on.
@@ -55,12 +54,11 @@ pub(crate) async fn forward(
     let mut body = Sending::new(body, attempts.are_several(), service);
     let mut last = ErrorKind::NoTarget;
     while let Some(target) = attempts.target(balancer) {
-        record.attempts += 1;
+        record.attempted();
         let (kind, again) = match errand.attempt(&target, &attempts, &mut body, record).await {
             Outcome::Answered(forwarded) => {
                 body.let_go();
-                record.upstream = Some(target.endpoint);
-                record.upstream_duration = Some(started.elapsed());
+                record.reached(target.endpoint, started.elapsed());
                 return Ok(forwarded);
             }
             Outcome::Unreachable(kind) => (kind, attempts.after_unreachable(target.endpoint, balancer).await),
@@ -102,41 +100,38 @@ impl Errand<'_> {
         };
         let in_flight = InFlight::begin(Arc::clone(endpoint));
         let mut exchange = record.exchange().await;
-        let uri = match head::uri(self, &exchange.request, &connection) {
-            Ok(uri) => uri,
-            Err(kind) => {
-                record.seat.put(exchange);
-                return Outcome::Failed(kind);
-            }
-        };
         exchange.request.sent = true;
         let method = exchange.request.method.clone();
         // A look at the clock less for most requests: those that did not wait for a connection.
-        let at_once = connection.reused && endpoint.address().protocol == Protocol::Http1 && record.attempts == 1;
+        let at_once = connection.reused && endpoint.address().protocol == Protocol::Http1 && record.attempts() == 1;
         let sent = if at_once { self.started } else { Instant::now() };
         connection.used = sent;
-        let request = head::request(self, &exchange, uri, &connection, body.next(&connection));
-        let answer = pin!(connection.send(request));
+        let body_now = body.next(&connection);
+        let PooledConnection { sender, timer, .. } = &mut connection;
+        let answer = head::send(self, &exchange, endpoint, sender, body_now);
         record.seat.put(exchange);
-        connection.timer.start_over_at(sent, service.response_patience());
-        let outcome = waited(&mut connection.timer, service.response_patience(), progress, answer).await;
+        let answer = match answer {
+            Ok(answer) => pin!(answer),
+            Err(kind) => return Outcome::Failed(kind),
+        };
+        timer.start_over_at(sent, service.response_patience());
+        let outcome = waited(timer, service.response_patience(), progress, answer).await;
         let again = |on, body: &Sending| attempts.may_repeat(&method) && body.can_repeat() && attempts.granted(on);
         let (kind, on) = match outcome {
-            Ok(Ok(response)) => {
-                if self.balancer.answered(target, response.status()) {
+            Ok(Ok((head, incoming))) => {
+                if self.balancer.answered(target, head.status) {
                     worker.metrics.ejections.add(1);
                 }
-                let wanted = attempts.are_several().then(|| RetryOn::of_status(response.status().as_u16())).flatten();
-                if wanted.is_some_and(|on| again(on, body)) {
-                    set_aside(worker, response, connection);
+                let wanted = attempts.are_several().then(|| RetryOn::of_status(head.status.as_u16())).flatten();
+                let wanted = wanted.is_some_and(|on| again(on, body));
+                let body = Box::new(UpstreamBody::new(incoming, connection, service.timeouts.idle, in_flight));
+                if wanted {
+                    set_aside(worker, body);
                     return Outcome::Wanted(ErrorKind::UpstreamFailed);
                 }
-                let (head, incoming) = response.into_parts();
-                let body = UpstreamBody::new(incoming, connection, service.timeouts.idle, in_flight);
-                return Outcome::Answered(Forwarded { head, body: Box::new(body) });
+                return Outcome::Answered(Forwarded { head, body });
             }
-            Ok(Err(error)) => {
-                let failure = SendFailure::of(error);
+            Ok(Err(failure)) => {
                 if let Some(kind) = progress.failure() {
                     return Outcome::Failed(kind);
                 }
@@ -177,13 +172,9 @@ impl Errand<'_> {
 }
 
 /// Reads what is left of an answer that nobody gets, so that its connection can be kept.
-fn set_aside(worker: &Rc<Shared>, response: Response<Incoming>, connection: PooledConnection) {
+fn set_aside(worker: &Rc<Shared>, body: Box<UpstreamBody>) {
     let worker = Rc::clone(worker);
-    tokio::task::spawn_local(async move {
-        if buffered::discard(response.into_body(), false).await {
-            connection.give_back(&worker.pool);
-        }
-    });
+    tokio::task::spawn_local(async move { buffered::discard_response(body, &worker).await });
 }
 
 /// The body of a request on its way.
@@ -220,11 +211,11 @@ impl Sending {
     }
 
     /// Whether a request that had no effect can be sent again, given what came back of it.
-    fn back(&mut self, unsent: Option<Box<http::Request<RequestBody>>>, refused: bool) -> bool {
+    fn back(&mut self, unsent: Option<RequestBody>, refused: bool) -> bool {
         match (self, unsent) {
             (Sending::Empty, unsent) => refused || unsent.is_some(),
-            (Sending::Once(body), Some(request)) => {
-                *body = Some(request.into_body());
+            (Sending::Once(body), Some(unsent)) => {
+                *body = Some(unsent);
                 true
             }
             (Sending::Once(_), None) => false,

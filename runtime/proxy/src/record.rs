@@ -23,28 +23,35 @@ use crate::worker::Shared;
 
 /// Follows a request; dropped at its end, it counts it and hands it to the plugins that log.
 pub(crate) struct Record {
-    worker: Rc<Shared>,
+    account: Account,
     pub(crate) seat: Rc<Seat>,
     /// Where a hook leaves the exchange when its client goes away in the middle of it.
     home: Option<Arc<Home>>,
     started: Instant,
     version: Version,
-    /// Weak: a response that streams for a day must not keep yesterday's modules. `None` while it is not
-    /// known which chain runs.
-    chains: Option<SmallVec<[RanChain; 2]>>,
-    pub(crate) upstream: Option<Arc<Endpoint>>,
-    pub(crate) upstream_duration: Option<Duration>,
-    pub(crate) attempts: u16,
-    status: u16,
-    request: Option<Rc<Progress>>,
-    response_bytes: u64,
-    complete: bool,
     /// The client's connection can't serve another request.
     closing: bool,
     /// Its connection is told when the request is over, and how it ended.
     ends: Rc<Ends>,
     /// Of an HTTP/2 connection: this request's stream, open until all is sent.
     stream: Option<Open>,
+}
+
+/// What the log is told beside the exchange.
+struct Account {
+    worker: Rc<Shared>,
+    /// Weak: a response that streams for a day must not keep yesterday's modules. `None` while it is not
+    /// known which chain runs.
+    chains: Option<SmallVec<[RanChain; 2]>>,
+    upstream: Option<Arc<Endpoint>>,
+    upstream_duration: Option<Duration>,
+    attempts: u16,
+    status: u16,
+    request: Option<Rc<Progress>>,
+    response_bytes: u64,
+    complete: bool,
+    /// Of the whole; zero until it is over.
+    duration: Duration,
 }
 
 /// A chain, and which of its links ran.
@@ -60,6 +67,8 @@ pub(crate) struct Seat {
     /// How many have come to wait, those that went away meanwhile included.
     awaited: Cell<usize>,
     freed: Notify,
+    /// Of a request that was over while a body hook had its exchange: written down when that brings it back.
+    left: RefCell<Option<Box<Account>>>,
 }
 
 impl Seat {
@@ -77,6 +86,9 @@ impl Seat {
     }
 
     pub(crate) fn put(&self, exchange: Box<Exchange>) {
+        if let Some(account) = self.left.take() {
+            return account.write_down(&exchange);
+        }
         *self.exchange.borrow_mut() = Some(exchange);
         // Seldom is there anybody.
         if self.awaited.get() > 0 {
@@ -95,19 +107,11 @@ impl Record {
     pub(crate) fn begin(worker: &Rc<Shared>, ends: &Rc<Ends>, version: Version) -> Box<Record> {
         worker.metrics.version(version);
         Box::new(Record {
-            worker: Rc::clone(worker),
+            account: Account::of(worker),
             seat: Rc::default(),
             home: None,
             started: Instant::now(),
             version,
-            chains: None,
-            upstream: None,
-            upstream_duration: None,
-            attempts: 0,
-            status: 0,
-            request: None,
-            response_bytes: 0,
-            complete: false,
             closing: false,
             ends: Rc::clone(ends),
             stream: ends.streams.as_ref().map(OpenCount::open),
@@ -133,16 +137,16 @@ impl Record {
     }
 
     pub(crate) fn follow(&mut self, run: &Run) {
-        self.chains.get_or_insert_default().push((Arc::downgrade(run.chain()), run.active()));
+        self.account.chains.get_or_insert_default().push((Arc::downgrade(run.chain()), run.active()));
     }
 
     /// Its chain is empty.
     pub(crate) fn follow_nobody(&mut self) {
-        self.chains.get_or_insert_default();
+        self.account.chains.get_or_insert_default();
     }
 
     pub(crate) fn follow_request(&mut self, progress: &Rc<Progress>) {
-        self.request = Some(Rc::clone(progress));
+        self.account.request = Some(Rc::clone(progress));
     }
 
     /// The request is answered without its body: what is left of it is read, or its connection ends.
@@ -155,7 +159,7 @@ impl Record {
         if self.stream.is_some() {
             return;
         }
-        match (buffered::discard(incoming, expects_continue).await, &self.request) {
+        match (buffered::discard(incoming, expects_continue).await, &self.account.request) {
             (true, Some(progress)) => progress.finish(),
             (true, None) => {}
             (false, _) => self.closing = true,
@@ -169,16 +173,16 @@ impl Record {
 
     /// Something of the request's body was not read.
     fn leaves_body(&self) -> bool {
-        self.request.as_ref().is_some_and(|progress| !progress.is_done())
+        self.account.request.as_ref().is_some_and(|progress| !progress.is_done())
     }
 
     /// The client is to be told that its connection ends. (Over HTTP/2 the connection itself says so.)
     pub(crate) fn is_last(&self) -> bool {
-        self.stream.is_none() && (self.closing || self.worker.is_draining())
+        self.stream.is_none() && (self.closing || self.account.worker.is_draining())
     }
 
     pub(crate) fn answered(&mut self, status: StatusCode) {
-        self.status = status.as_u16();
+        self.account.status = status.as_u16();
     }
 
     pub(crate) fn started(&self) -> Instant {
@@ -186,19 +190,19 @@ impl Record {
     }
 
     pub(crate) fn pool(&self) -> &ConnectionPool {
-        &self.worker.pool
+        &self.account.worker.pool
     }
 
     pub(crate) fn count_response(&mut self, bytes: usize) {
-        self.response_bytes += bytes as u64;
+        self.account.response_bytes += bytes as u64;
     }
 
     pub(crate) fn complete(&mut self) {
-        self.complete = true;
+        self.account.complete = true;
     }
 
     pub(crate) fn broke_off(&mut self, kind: ErrorKind) {
-        self.worker.metrics.error(kind);
+        self.account.worker.metrics.error(kind);
         // Any other version tells its client where the body should have ended.
         if self.version == Version::HTTP_10 {
             self.ends.ending.reset();
@@ -211,13 +215,49 @@ impl Record {
         self.stream.is_none().then_some(&self.ends.ending)
     }
 
-    fn write_down(&self, exchange: &Exchange, duration: Duration) {
+    /// One more time that the request is sent.
+    pub(crate) fn attempted(&mut self) {
+        self.account.attempts += 1;
+    }
+
+    pub(crate) fn attempts(&self) -> u16 {
+        self.account.attempts
+    }
+
+    /// A target answered, after so long.
+    pub(crate) fn reached(&mut self, endpoint: Arc<Endpoint>, duration: Duration) {
+        self.account.upstream = Some(endpoint);
+        self.account.upstream_duration = Some(duration);
+    }
+
+    pub(crate) fn upstream_duration(&self) -> Option<Duration> {
+        self.account.upstream_duration
+    }
+}
+
+impl Account {
+    fn of(worker: &Rc<Shared>) -> Account {
+        Account {
+            worker: Rc::clone(worker),
+            chains: None,
+            upstream: None,
+            upstream_duration: None,
+            attempts: 0,
+            status: 0,
+            request: None,
+            response_bytes: 0,
+            complete: false,
+            duration: Duration::ZERO,
+        }
+    }
+
+    fn write_down(&self, exchange: &Exchange) {
         let head = &exchange.request;
         let loggers = self.loggers(&head.route);
         if loggers.is_empty() {
             return;
         }
-        let Record { worker, .. } = self;
+        let Account { worker, duration, .. } = self;
         // Without a query there is nothing to mask.
         let snapshot = head.uri.query().map(|_| worker.snapshot());
         let secret_parameters = snapshot.as_deref().map_or(&[][..], Snapshot::secret_parameters);
@@ -225,7 +265,7 @@ impl Record {
         let identity = exchange.identity.as_deref();
         let target = exchange.logged_target(secret_parameters);
         let finished = FinishedRequest {
-            started_at: (SystemTime::now() - duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
+            started_at: (SystemTime::now() - *duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
                 as u64,
             duration: duration.as_micros() as u64,
             upstream_duration: self.upstream_duration.unwrap_or_default().as_micros() as u64,
@@ -280,11 +320,15 @@ impl Drop for Record {
                 self.ends.ending.linger();
             }
         }
-        let duration = self.started.elapsed();
-        self.worker.metrics.request(self.status, duration, self.upstream_duration);
-        let exchange = self.seat.close().or_else(|| self.home.as_ref()?.take());
-        if let Some(exchange) = exchange {
-            self.write_down(&exchange, duration);
+        let account = &mut self.account;
+        account.duration = self.started.elapsed();
+        account.worker.metrics.request(account.status, account.duration, account.upstream_duration);
+        match self.seat.close().or_else(|| self.home.as_ref()?.take()) {
+            Some(exchange) => account.write_down(&exchange),
+            None => {
+                let nothing = Account::of(&account.worker);
+                *self.seat.left.borrow_mut() = Some(Box::new(std::mem::replace(account, nothing)));
+            }
         }
     }
 }

@@ -9,17 +9,16 @@ use tokio::io::copy_bidirectional;
 
 use crate::body::ResponseBody;
 use crate::record::Record;
-use crate::upstream::{InFlight, PooledConnection};
+use crate::upstream::{InFlight, Switched};
 use crate::worker::Shared;
 
 /// The two ends of a tunnel to be.
 pub(crate) struct Upgrading {
     pub(crate) client: OnUpgrade,
-    pub(crate) upstream: OnUpgrade,
+    pub(crate) upstream: Switched,
     pub(crate) protocol: HeaderValue,
     /// Asked for by extended CONNECT: HTTP/2 has no 101.
     pub(crate) by_connect: bool,
-    pub(crate) connection: Option<PooledConnection>,
     pub(crate) in_flight: InFlight,
 }
 
@@ -45,18 +44,15 @@ pub(crate) fn open(
 }
 
 async fn carry(worker: Rc<Shared>, upgrading: Upgrading, mut record: Box<Record>) {
-    let Upgrading { client, upstream, connection, in_flight: _in_flight, .. } = upgrading;
+    let Upgrading { client, mut upstream, in_flight: _in_flight, .. } = upgrading;
     let _open = worker.tunnels.open();
-    let ends = both(client, upstream).await;
-    drop(connection);
-    let (client, upstream) = match ends {
-        Ok(ends) => ends,
+    let mut client = match client.await {
+        Ok(client) => TokioIo::new(client),
         Err(error) => {
             tracing::debug!(%error, "upgrade failed");
             return;
         }
     };
-    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
     let carried = tokio::select! {
         carried = copy_bidirectional(&mut client, &mut upstream) => carried,
         () = worker.closing() => return,
@@ -73,12 +69,4 @@ async fn carry(worker: Rc<Shared>, upgrading: Upgrading, mut record: Box<Record>
             tracing::debug!(%error, "tunnel ended");
         }
     }
-}
-
-async fn both(
-    client: OnUpgrade,
-    upstream: OnUpgrade,
-) -> Result<(hyper::upgrade::Upgraded, hyper::upgrade::Upgraded), hyper::Error> {
-    let (client, upstream) = tokio::join!(client, upstream);
-    Ok((client?, upstream?))
 }

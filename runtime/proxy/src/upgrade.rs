@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
@@ -23,13 +23,6 @@ pub(crate) struct Upgrade {
 pub(crate) struct Handshake {
     key: HeaderValue,
     accept: HeaderValue,
-}
-
-/// The upstream's end of a connection whose response changes its protocol.
-pub(crate) fn end_of(extensions: Extensions) -> OnUpgrade {
-    let mut response = Response::new(());
-    *response.extensions_mut() = extensions;
-    hyper::upgrade::on(response)
 }
 
 impl Upgrade {

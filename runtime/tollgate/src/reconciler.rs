@@ -145,7 +145,11 @@ impl Reconciler {
             }
             Some(Ok(_)) => {
                 // The file is what serves: whatever was wrong with it is mended.
-                self.state.change(|serving| serving.last_error = None);
+                self.state.change(|serving| {
+                    if serving.last_error.take().is_some() {
+                        tracing::info!("the configuration is again what serves");
+                    }
+                });
                 return self.apply_tls_files(workers).await;
             }
             Some(Err(report)) => self.refuse(&report),

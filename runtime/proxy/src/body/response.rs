@@ -11,7 +11,7 @@ use crate::error::ErrorKind;
 use crate::fields;
 use crate::record::Record;
 use crate::timer::Idle;
-use crate::upstream::{ConnectionPool, InFlight, PooledConnection};
+use crate::upstream::{ConnectionPool, InFlight, PooledConnection, Sender, Switched};
 
 /// The body that a client is sent, with the record that is written when it is over.
 pub(crate) struct ResponseBody {
@@ -30,7 +30,8 @@ enum Source {
 
 /// An upstream's body; its connection goes back to the pool at the end of it.
 pub(crate) struct UpstreamBody {
-    incoming: Incoming,
+    /// Of HTTP/2. Over HTTP/1.1 the connection itself has it.
+    incoming: Option<Incoming>,
     connection: Option<PooledConnection>,
     idle: Idle,
     in_flight: InFlight,
@@ -55,7 +56,7 @@ impl ResponseBody {
     }
 
     pub(crate) fn upstream(mut body: Box<UpstreamBody>, mut record: Box<Record>) -> ResponseBody {
-        if body.incoming.is_end_stream() {
+        if body.is_over() {
             body.finish(record.pool());
             record.complete();
         }
@@ -69,7 +70,7 @@ impl ResponseBody {
 
 impl UpstreamBody {
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: Option<Incoming>,
         connection: PooledConnection,
         idle: Duration,
         in_flight: InFlight,
@@ -79,12 +80,19 @@ impl UpstreamBody {
 
     /// Its length, where that is known.
     pub(crate) fn exact_size(&self) -> Option<u64> {
-        self.incoming.size_hint().exact()
+        match (&self.incoming, self.connection.as_ref().map(|connection| &connection.sender)) {
+            (Some(incoming), _) => incoming.size_hint().exact(),
+            (None, Some(Sender::Http1(connection))) => connection.exact_size(),
+            _ => Some(0),
+        }
     }
 
-    /// What it comes on, for another protocol.
-    pub(crate) fn into_connection(self) -> (Option<PooledConnection>, InFlight) {
-        (self.connection, self.in_flight)
+    /// What it comes on, for another protocol; `None` of HTTP/2, which does not change so.
+    pub(crate) fn switch(self) -> Option<(Switched, InFlight)> {
+        match self.connection?.sender {
+            Sender::Http1(connection) => Some((connection.switch(), self.in_flight)),
+            Sender::Http2(_) => None,
+        }
     }
 
     /// The next piece; the connection goes back to the pool with the last one.
@@ -93,19 +101,19 @@ impl UpstreamBody {
         context: &mut Context<'_>,
         pool: &ConnectionPool,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(context) {
+        match self.poll_source(context) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.idle.progress();
                 if let Some(trailers) = frame.trailers_mut() {
                     fields::cleanse_trailers(trailers);
                 }
-                if frame.is_trailers() || self.incoming.is_end_stream() {
+                if frame.is_trailers() || self.is_over() {
                     self.finish(pool);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                tracing::debug!(%error, "upstream body broke off");
+            Poll::Ready(Some(Err(detail))) => {
+                tracing::debug!(detail, "upstream body broke off");
                 Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed))))
             }
             // hyper takes some resets of a stream for its end (RFC 9113, 8.1).
@@ -118,13 +126,26 @@ impl UpstreamBody {
         }
     }
 
+    /// From the connection; an error is for the log.
+    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+        match (&mut self.incoming, self.connection.as_mut().map(|connection| &mut connection.sender)) {
+            (Some(incoming), _) => Pin::new(incoming).poll_frame(context).map_err(|error| error.to_string()),
+            (None, Some(Sender::Http1(connection))) => connection.poll_body(context).map_err(|broken| broken.detail),
+            _ => Poll::Ready(None),
+        }
+    }
+
     pub(crate) fn is_over(&self) -> bool {
-        self.incoming.is_end_stream()
+        match (&self.incoming, self.connection.as_ref().map(|connection| &connection.sender)) {
+            (Some(incoming), _) => incoming.is_end_stream(),
+            (None, Some(Sender::Http1(connection))) => connection.is_over(),
+            _ => true,
+        }
     }
 
     /// A stream of HTTP/2 that gives nothing any more, though its end never came.
     fn was_reset(&self) -> bool {
-        self.connection.as_ref().is_some_and(PooledConnection::is_http2) && !self.incoming.is_end_stream()
+        self.connection.is_some() && self.incoming.as_ref().is_some_and(|incoming| !incoming.is_end_stream())
     }
 
     fn finish(&mut self, pool: &ConnectionPool) {
@@ -171,7 +192,7 @@ impl Body for ResponseBody {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Source::Upstream(body) => body.incoming.size_hint(),
+            Source::Upstream(body) => body.exact_size().map_or_else(SizeHint::default, SizeHint::with_exact),
             Source::Piped(_) => SizeHint::default(),
         }
     }

@@ -6,7 +6,7 @@ use tollgate_plugin_host::CONSUMER_FIELDS;
 
 use super::header_fields;
 use crate::config::ProxyConfig;
-use crate::fields::{X_FORWARDED_FOR, cleanse, cleanse_response, cleanse_trailers, forwarded, join_cookies};
+use crate::fields::{X_FORWARDED_FOR, cleanse, cleanse_response, cleanse_trailers, join_cookies, sent};
 use crate::intake::{Ends, client_address};
 
 /// What a client may not say is gone after `cleanse`, however it is written; what the gateway adds is there; the
@@ -40,7 +40,7 @@ pub fn fields(data: &[u8]) {
         assert_eq!(headers.contains_key(name), request.contains_key(name), "Connection took {name} away");
     }
     assert!(request.get(header::TE).is_none_or(|te| te == "trailers"));
-    forwarded(&mut request, &ends, "https", &HeaderValue::from_static("a.example"));
+    let request = sent(&request, &ends, "https", &HeaderValue::from_static("a.example"));
     let chain = request.get_all(X_FORWARDED_FOR).iter().collect::<Vec<_>>();
     assert!(matches!(chain[..], [chain] if chain.as_bytes().ends_with(b"10.0.0.2")), "{chain:?}");
     if !trusted {

@@ -18,6 +18,7 @@ pub use path::path;
 pub use preface::preface;
 
 pub use crate::http2::fuzzing::http2_frames;
+pub use crate::upstream::http1::fuzzing::http1_response;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -41,10 +42,11 @@ mod tests {
 
     #[test]
     fn the_seeds_hold() {
-        let targets: [Target; 7] = [
+        let targets: [Target; 8] = [
             ("certificate", super::certificate),
             ("fields", super::fields),
             ("http1", super::http1),
+            ("http1_response", super::http1_response),
             ("http2_frames", super::http2_frames),
             ("intake", super::intake),
             ("path", super::path),

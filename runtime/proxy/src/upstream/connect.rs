@@ -2,17 +2,17 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Request, Response, response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use pin_project_lite::pin_project;
 use tollgate_model::entity::{Protocol, Timeouts};
 
 use super::dial::{self, ConnectFailure, Opened};
-use super::pool::Sender;
-use super::{ConnectionPool, Endpoint, PooledConnection};
+use super::http1::Broken;
+use super::{ConnectionPool, Endpoint, Http1, PooledConnection};
 use crate::body::RequestBody;
 use crate::error::ErrorKind;
 use crate::timer::within;
@@ -20,11 +20,11 @@ use crate::timer::within;
 /// A request that was not answered.
 pub(crate) struct SendFailure {
     pub(crate) kind: ErrorKind,
-    /// Given back when not a byte of it was sent: it may be sent elsewhere.
-    pub(crate) unsent: Option<Box<Request<RequestBody>>>,
+    /// Its body, given back when not a byte was sent: it may be sent elsewhere.
+    pub(crate) unsent: Option<RequestBody>,
     /// The target says that it did nothing with it (RFC 9113, 8.7): it may be sent elsewhere.
     pub(crate) refused: bool,
-    /// The connection broke, not this request alone.
+    /// The connection broke, not this request alone, and nothing had come of a response.
     pub(crate) lost: bool,
     pub(crate) detail: String,
 }
@@ -54,45 +54,51 @@ impl ConnectionPool {
     }
 }
 
-impl PooledConnection {
-    /// Sends one request; done when the head of its response is here. No `async fn`: that would keep room for the
-    /// request, which is on its way at once.
-    pub(crate) fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Sent<impl Future<Output = Answered> + use<>, impl Future<Output = Answered> + use<>> {
-        match &mut self.sender {
-            Sender::Http1(sender) => Sent::Http1 { answer: sender.try_send_request(request) },
-            Sender::Http2(stream) => Sent::Http2 { answer: stream.send(request) },
-        }
-    }
-}
+/// What came of a request; the body of a response over HTTP/1.1 is read from its connection.
+pub(crate) type Answered = Result<(response::Parts, Option<Incoming>), SendFailure>;
 
-pub(super) type Answered = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+/// What HTTP/2 comes to.
+pub(crate) type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 pin_project! {
-    /// A request that waits for its answer.
+    /// A request that waits for the head of its response. No `async fn`: that would keep room for the request,
+    /// which is on its way.
     #[project = Waiting]
-    pub(crate) enum Sent<A, B> {
-        Http1 { #[pin] answer: A },
-        Http2 { #[pin] answer: B },
+    pub(crate) enum Sent<'c, F> {
+        Http1 { connection: &'c mut Http1 },
+        Http2 { #[pin] answer: F },
     }
 }
 
-impl<A: Future<Output = Answered>, B: Future<Output = Answered>> Future for Sent<A, B> {
+impl<F: Future<Output = Answer>> Future for Sent<'_, F> {
     type Output = Answered;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
         match self.project() {
-            Waiting::Http1 { answer } => answer.poll(context),
-            Waiting::Http2 { answer } => answer.poll(context),
+            Waiting::Http1 { connection } => match ready!(connection.poll_answer(context)) {
+                Ok(parts) => Poll::Ready(Ok((parts, None))),
+                Err(broken) => Poll::Ready(Err(SendFailure::http1(broken, connection.unsent()))),
+            },
+            Waiting::Http2 { answer } => match ready!(answer.poll(context)) {
+                Ok(response) => {
+                    let (parts, incoming) = response.into_parts();
+                    Poll::Ready(Ok((parts, Some(incoming))))
+                }
+                Err(error) => Poll::Ready(Err(SendFailure::http2(error))),
+            },
         }
     }
 }
 
 impl SendFailure {
-    pub(crate) fn of(mut error: TrySendError<Request<RequestBody>>) -> SendFailure {
-        let unsent = error.take_message().map(Box::new);
+    fn http1(broken: Broken, unsent: Option<RequestBody>) -> SendFailure {
+        let Broken { silent, body, detail } = broken;
+        let unsent = unsent.filter(|_| !body);
+        SendFailure { kind: ErrorKind::UpstreamFailed, unsent, refused: false, lost: silent && !body, detail }
+    }
+
+    fn http2(mut error: TrySendError<Request<RequestBody>>) -> SendFailure {
+        let unsent = error.take_message().map(Request::into_body);
         let error = error.error();
         // The connection did not answer PINGs.
         let kind = if error.is_timeout() { ErrorKind::UpstreamTimeout } else { ErrorKind::UpstreamFailed };

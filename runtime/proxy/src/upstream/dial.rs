@@ -6,17 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::{CertificateError, Error as TlsError};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 use tollgate_model::entity::{Protocol, Timeouts};
 
 use super::endpoint::Place;
+use super::http1::{Http1, Stream};
 use super::http2::Multiplex;
 use super::pool::{OpenCount, PooledConnection, Sender};
 use super::{Endpoint, tls};
@@ -69,7 +67,7 @@ async fn opened(
     let Some(settings) = &endpoint.tls else {
         return match wanted {
             Protocol::Http2 => Multiplex::open(stream, epoch, timeouts, count).await.map(Opened::Http2),
-            _ => http1(stream, epoch, endpoint, count).await,
+            _ => Ok(http1(Stream::Plain(stream), epoch, endpoint, count)),
         };
     };
     let secure = settings.connector(http1_only).connect(settings.name(), stream).await.map_err(refused)?;
@@ -78,7 +76,7 @@ async fn opened(
             Multiplex::open(secure, epoch, timeouts, count).await.map(Opened::Http2)
         }
         (Protocol::Http2, false) => Err(failed("the target did not agree to HTTP/2 (ALPN)")),
-        _ => http1(secure, epoch, endpoint, count).await,
+        _ => Ok(http1(Stream::Tls(Box::new(secure)), epoch, endpoint, count)),
     }
 }
 
@@ -118,19 +116,9 @@ async fn first_of(addresses: impl ExactSizeIterator<Item = SocketAddr>) -> io::R
     }
 }
 
-async fn http1<T>(stream: T, epoch: u32, endpoint: &Arc<Endpoint>, count: &OpenCount) -> Result<Opened, ConnectFailure>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let open = count.one();
-    tokio::task::spawn_local(async move {
-        let _open = open;
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(Opened::Http1(PooledConnection::new(Sender::Http1(sender), Arc::clone(endpoint), epoch, false)))
+fn http1(stream: Stream, epoch: u32, endpoint: &Arc<Endpoint>, count: &OpenCount) -> Opened {
+    let connection = Box::new(Http1::new(stream, count.one()));
+    Opened::Http1(PooledConnection::new(Sender::Http1(connection), Arc::clone(endpoint), epoch, false))
 }
 
 fn speaks_http2(stream: &TlsStream<TcpStream>) -> bool {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tollgate_model::entity::Timeouts;
 
-use super::connect::Answered;
+use super::connect::Answer;
 use super::dial::{self, ConnectFailure};
 use super::pool::OpenCount;
 use crate::body::RequestBody;
@@ -35,7 +35,7 @@ pub(super) struct Multiplex {
 }
 
 /// A request's place on a connection, until dropped.
-pub(super) struct Http2Stream(Rc<Multiplex>);
+pub(crate) struct Http2Stream(Rc<Multiplex>);
 
 impl Multiplex {
     /// Done once the target told its settings: from then on it is known to speak HTTP/2, and how many
@@ -128,7 +128,7 @@ impl Multiplex {
 }
 
 impl Http2Stream {
-    pub(super) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Answered> + use<> {
+    pub(crate) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Answer> + use<> {
         let connection = Rc::clone(&self.0);
         let answer = connection.sender.clone().try_send_request(request);
         async move {

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
-use hyper::client::conn::http1::SendRequest;
 
 use super::Endpoint;
+use super::http1::Http1;
 use super::http2::Http2Stream;
 use super::lanes::Multiplexes;
-use crate::body::RequestBody;
 use crate::timer;
 
 /// One worker's. Of HTTP/1.1 the idle ones, most recently used first; of HTTP/2 all.
@@ -31,7 +30,7 @@ struct IdleConnections {
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    connection: Box<Http1>,
     timer: timer::Idle,
     since: Instant,
     epoch: u32,
@@ -40,7 +39,7 @@ struct Idle {
 /// A connection, or a stream of one, that serves a request. Dropped, it is closed;
 /// [`PooledConnection::give_back`] keeps it.
 pub(crate) struct PooledConnection {
-    pub(super) sender: Sender,
+    pub(crate) sender: Sender,
     pub(crate) endpoint: Arc<Endpoint>,
     /// It served a request before: the target may have closed it meanwhile.
     pub(crate) reused: bool,
@@ -52,8 +51,9 @@ pub(crate) struct PooledConnection {
     pub(crate) timer: timer::Idle,
 }
 
-pub(super) enum Sender {
-    Http1(SendRequest<RequestBody>),
+/// By the protocol that is spoken.
+pub(crate) enum Sender {
+    Http1(Box<Http1>),
     Http2(Http2Stream),
 }
 
@@ -62,7 +62,7 @@ pub(super) enum Sender {
 pub(super) struct OpenCount(Rc<Cell<u64>>);
 
 /// Counts an open connection until dropped.
-pub(super) struct OpenConnection(Rc<Cell<u64>>);
+pub(crate) struct OpenConnection(Rc<Cell<u64>>);
 
 impl ConnectionPool {
     pub(crate) fn new(most: usize, patience: Duration) -> ConnectionPool {
@@ -80,9 +80,9 @@ impl ConnectionPool {
     pub(super) fn take(&self, endpoint: &Arc<Endpoint>) -> Option<PooledConnection> {
         let mut idle = self.idle.borrow_mut();
         let connections = &mut idle.get_mut(&Arc::as_ptr(endpoint))?.connections;
-        while let Some(Idle { sender, timer, epoch, since }) = connections.pop() {
-            if sender.is_ready() {
-                let sender = Sender::Http1(sender);
+        while let Some(Idle { mut connection, timer, epoch, since }) = connections.pop() {
+            if connection.is_quiet() {
+                let sender = Sender::Http1(connection);
                 let endpoint = Arc::clone(endpoint);
                 return Some(PooledConnection { sender, endpoint, reused: true, used: since, epoch, timer });
             }
@@ -113,8 +113,9 @@ impl ConnectionPool {
                 return false;
             }
             let epoch = idle.endpoint.epoch();
-            let stays = |idle: &Idle| idle.epoch == epoch && now - idle.since < patience && !idle.sender.is_closed();
-            idle.connections.retain(stays);
+            let stays =
+                |idle: &mut Idle| idle.epoch == epoch && now - idle.since < patience && idle.connection.is_quiet();
+            idle.connections.retain_mut(stays);
             !idle.connections.is_empty()
         });
         self.multiplexes.sweep(patience, is_used);
@@ -151,8 +152,8 @@ impl PooledConnection {
     /// The response was read whole: the connection may serve the next request.
     pub(crate) fn give_back(self, pool: &ConnectionPool) {
         // A stream of HTTP/2 is over, its connection goes on.
-        let Sender::Http1(sender) = self.sender else { return };
-        if sender.is_closed() || self.epoch != self.endpoint.epoch() {
+        let Sender::Http1(connection) = self.sender else { return };
+        if !connection.can_be_kept() || self.epoch != self.endpoint.epoch() {
             return;
         }
         let mut idle = pool.idle.borrow_mut();
@@ -162,7 +163,7 @@ impl PooledConnection {
         if here.connections.len() < pool.most {
             // Close enough, without a look at the clock: most requests are short, and sweeps are frequent.
             let since = self.used.max(pool.swept_at.get());
-            here.connections.push(Idle { sender, timer: self.timer, since, epoch: self.epoch });
+            here.connections.push(Idle { connection, timer: self.timer, since, epoch: self.epoch });
         }
     }
 

@@ -1,0 +1,238 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, response};
+use http_body::Frame;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::io::poll_read_buf;
+
+use super::chunked::{Malformed, Piece};
+use super::head::{self, Expected, Framing};
+use super::sending::{SendError, Sending};
+use super::stream::{Stream, Switched};
+use crate::body::RequestBody;
+use crate::upstream::pool::OpenConnection;
+
+/// A connection, and the request and response under way on it.
+pub(crate) struct Http1 {
+    stream: Stream,
+    sending: Sending,
+    /// What was read and belongs to nobody yet.
+    read: BytesMut,
+    /// Bytes to read at once: more for a target that fills what it is given.
+    room: usize,
+    expected: Expected,
+    receiving: Receiving,
+    /// Another request may follow, as far as is known.
+    keeps: bool,
+    _open: OpenConnection,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    Head,
+    Body(Framing),
+    /// The response is whole, or there is none to come.
+    Nothing,
+}
+
+/// Why a request has no response, or no more of one.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// Not a byte of the response came: the target may have closed before it saw the request.
+    pub(crate) silent: bool,
+    /// The request's own body broke off.
+    pub(crate) body: bool,
+    /// For the log.
+    pub(crate) detail: String,
+}
+
+impl Http1 {
+    pub(crate) fn new(stream: Stream, open: OpenConnection) -> Http1 {
+        Http1 {
+            stream,
+            sending: Sending::nothing(),
+            read: BytesMut::new(),
+            room: LEAST_ROOM,
+            expected: Expected::default(),
+            receiving: Receiving::Nothing,
+            keeps: true,
+            _open: open,
+        }
+    }
+
+    /// Whether nothing came since its last response: neither its end, nor bytes that nobody asked for.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        // Not into its own buffer: an idle connection has no use for one.
+        let mut byte = [0];
+        Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    /// Where the head of the next request is written.
+    pub(crate) fn head(&mut self) -> &mut BytesMut {
+        self.sending.head()
+    }
+
+    /// The head is written. The request goes out while its answer is waited for.
+    pub(crate) fn begin(&mut self, body: RequestBody, chunked: bool, expected: Expected) {
+        self.sending.begin(body, chunked);
+        self.expected = expected;
+        self.receiving = Receiving::Head;
+    }
+
+    /// Sends, and waits for the head of the response.
+    pub(crate) fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
+        let sent = self.poll_send(context);
+        let silent = self.read.is_empty();
+        let outcome = match self.poll_head(context) {
+            Poll::Ready(Ok(parts)) => return Poll::Ready(Ok(parts)),
+            Poll::Ready(Err(broken)) => Some(broken),
+            Poll::Pending => None,
+        };
+        match (sent, outcome) {
+            (Some(SendError::Body(error)), _) => {
+                Poll::Ready(Err(Broken { silent, body: true, detail: error.to_string() }))
+            }
+            (_, Some(broken)) => Poll::Ready(Err(broken)),
+            (sent, None) => {
+                if let Some(SendError::Connection(error)) = sent {
+                    // It may still say why in an answer.
+                    tracing::debug!(%error, "target takes no more of a request");
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The next piece of the response's body; what is left of the request is sent meanwhile.
+    pub(crate) fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(SendError::Body(error)) = self.poll_send(context) {
+            self.receiving = Receiving::Nothing;
+            return Poll::Ready(Some(Err(Broken { silent: false, body: true, detail: error.to_string() })));
+        }
+        loop {
+            match self.piece() {
+                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(Piece::Trailers(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                Ok(Piece::End) => return Poll::Ready(None),
+                Ok(Piece::Partial) => {}
+                Err(Malformed(detail)) => return Poll::Ready(Some(Err(self.broken(detail)))),
+            }
+            match ready!(self.poll_read(context)) {
+                Ok(0) if self.receiving == Receiving::Body(Framing::Close) => self.receiving = Receiving::Nothing,
+                Ok(0) => return Poll::Ready(Some(Err(self.broken("it closed in the middle of its response")))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(self.broken(error)))),
+            }
+        }
+    }
+
+    /// The response is whole.
+    pub(crate) fn is_over(&self) -> bool {
+        self.receiving == Receiving::Nothing
+    }
+
+    /// Bytes of the body that are to come, if that is known.
+    pub(crate) fn exact_size(&self) -> Option<u64> {
+        match self.receiving {
+            Receiving::Body(Framing::Length(left)) => Some(left),
+            Receiving::Nothing => Some(0),
+            _ => None,
+        }
+    }
+
+    /// Whether the next request may use it.
+    pub(crate) fn can_be_kept(&self) -> bool {
+        self.keeps && self.is_over() && self.sending.done && self.read.is_empty()
+    }
+
+    /// It carries another protocol from now on.
+    pub(crate) fn switch(self) -> Switched {
+        Switched::new(self.read.freeze(), self.stream)
+    }
+
+    /// The body of the request, if the target can't have seen any of it.
+    pub(crate) fn unsent(&mut self) -> Option<RequestBody> {
+        self.sending.untouched()
+    }
+
+    /// Sends as far as the target takes it; says once why it can't be gone on with.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Option<SendError> {
+        if self.sending.done {
+            return None;
+        }
+        let Poll::Ready(Err(error)) = self.sending.poll(&mut self.stream, context) else { return None };
+        self.keeps = false;
+        if self.sending.touched {
+            self.sending.give_up();
+        }
+        Some(error)
+    }
+
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
+        loop {
+            match head::next(&mut self.read, self.expected) {
+                Ok(Some(head)) => {
+                    self.keeps &= head.keeps && head.parts.status != StatusCode::SWITCHING_PROTOCOLS;
+                    self.receiving = match head.framing {
+                        Framing::Length(0) => Receiving::Nothing,
+                        framing => Receiving::Body(framing),
+                    };
+                    return Poll::Ready(Ok(head.parts));
+                }
+                Ok(None) => {}
+                Err(Malformed(detail)) => return Poll::Ready(Err(self.broken(detail))),
+            }
+            let silent = self.read.is_empty();
+            let why = match ready!(self.poll_read(context)) {
+                Ok(0) => "it closed without an answer".to_owned(),
+                Ok(_) => continue,
+                Err(error) => error.to_string(),
+            };
+            return Poll::Ready(Err(Broken { silent, ..self.broken(why) }));
+        }
+    }
+
+    /// The next piece of the body from what was read.
+    fn piece(&mut self) -> Result<Piece, Malformed> {
+        let Receiving::Body(framing) = &mut self.receiving else { return Ok(Piece::End) };
+        let piece = match framing {
+            Framing::Chunked(chunked) => chunked.next(&mut self.read)?,
+            _ if self.read.is_empty() => Piece::Partial,
+            Framing::Length(left) => {
+                let length = (*left).min(self.read.len() as u64);
+                *left -= length;
+                Piece::Data(self.read.split_to(length as usize).freeze())
+            }
+            Framing::Close => Piece::Data(self.read.split().freeze()),
+        };
+        if matches!(piece, Piece::End | Piece::Trailers(_)) || self.receiving == Receiving::Body(Framing::Length(0)) {
+            self.receiving = Receiving::Nothing;
+        }
+        Ok(piece)
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < LEAST_ROOM / 4 {
+            self.read.reserve(self.room);
+        }
+        let room = self.read.capacity() - self.read.len();
+        let read = ready!(poll_read_buf(Pin::new(&mut self.stream), context, &mut self.read))?;
+        if read == room {
+            self.room = MOST_ROOM.min(2 * self.room);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    fn broken(&mut self, detail: impl ToString) -> Broken {
+        self.keeps = false;
+        self.receiving = Receiving::Nothing;
+        Broken { silent: false, body: false, detail: detail.to_string() }
+    }
+}
+
+const LEAST_ROOM: usize = 8 << 10;
+const MOST_ROOM: usize = 64 << 10;

@@ -1,0 +1,168 @@
+//! A request on its way.
+
+use std::io::{self, IoSlice, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body as _;
+use tokio::io::AsyncWrite;
+
+use super::stream::Stream;
+use crate::body::{BodyError, RequestBody};
+
+/// The bytes that wait to be written, and where more come from.
+pub(super) struct Sending {
+    /// Heads, and what stands between chunks.
+    own: BytesMut,
+    /// Of the body, behind `own`.
+    piece: Bytes,
+    body: RequestBody,
+    /// The body is sent in chunks.
+    chunked: bool,
+    /// A line end is owed to the chunk before.
+    chunk_open: bool,
+    /// Nothing more comes from the body.
+    ended: bool,
+    /// Something of this request was written.
+    pub(super) touched: bool,
+    /// All of it was.
+    pub(super) done: bool,
+}
+
+/// Why a request can't be sent on.
+#[derive(Debug)]
+pub(super) enum SendError {
+    Connection(io::Error),
+    /// Its body broke off.
+    Body(BodyError),
+}
+
+impl Sending {
+    pub(super) fn nothing() -> Sending {
+        Sending {
+            own: BytesMut::new(),
+            piece: Bytes::new(),
+            body: RequestBody::Empty,
+            chunked: false,
+            chunk_open: false,
+            ended: true,
+            touched: false,
+            done: true,
+        }
+    }
+
+    /// Where a request's head is written.
+    pub(super) fn head(&mut self) -> &mut BytesMut {
+        &mut self.own
+    }
+
+    /// The head is written, and this is the body behind it.
+    pub(super) fn begin(&mut self, body: RequestBody, chunked: bool) {
+        self.ended = matches!(body, RequestBody::Empty) && !chunked;
+        self.body = body;
+        (self.chunked, self.chunk_open, self.touched, self.done) = (chunked, false, false, false);
+    }
+
+    /// Nobody wants the rest of it.
+    pub(super) fn give_up(&mut self) {
+        *self = Sending::nothing();
+    }
+
+    /// The body, if not a byte of the request was written.
+    pub(super) fn untouched(&mut self) -> Option<RequestBody> {
+        (!self.touched).then(|| std::mem::replace(&mut self.body, RequestBody::Empty))
+    }
+
+    /// Done once all is written.
+    pub(super) fn poll(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        loop {
+            ready!(self.poll_write(stream, context)).map_err(SendError::Connection)?;
+            if self.ended {
+                ready!(Pin::new(&mut *stream).poll_flush(context)).map_err(SendError::Connection)?;
+                self.done = true;
+                self.body = RequestBody::Empty;
+                return Poll::Ready(Ok(()));
+            }
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+                // TLS may still hold what the target waits for.
+                ready!(Pin::new(&mut *stream).poll_flush(context)).map_err(SendError::Connection)?;
+                return Poll::Pending;
+            };
+            match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.add(data),
+                    Err(frame) => self.end(frame.into_trailers().ok()),
+                },
+                None => self.end(None),
+                Some(Err(error)) => return Poll::Ready(Err(SendError::Body(error))),
+            }
+        }
+    }
+
+    fn poll_write(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.own.is_empty() || !self.piece.is_empty() {
+            let stream = Pin::new(&mut *stream);
+            let written = match (self.own.is_empty(), self.piece.is_empty()) {
+                (false, true) => stream.poll_write(context, &self.own),
+                (true, _) => stream.poll_write(context, &self.piece),
+                (false, false) => {
+                    stream.poll_write_vectored(context, &[IoSlice::new(&self.own), IoSlice::new(&self.piece)])
+                }
+            };
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.touched = true;
+            let own = written.min(self.own.len());
+            self.own.advance(own);
+            self.piece.advance(written - own);
+        }
+        self.own.clear();
+        Poll::Ready(Ok(()))
+    }
+
+    fn add(&mut self, data: Bytes) {
+        // A chunk without content would be the last one.
+        if data.is_empty() {
+            return;
+        }
+        if self.chunked {
+            let before = if self.chunk_open { "\r\n" } else { "" };
+            write_text(&mut self.own, format_args!("{before}{:x}\r\n", data.len()));
+            self.chunk_open = true;
+        }
+        self.piece = data;
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) {
+        self.ended = true;
+        if !self.chunked {
+            return;
+        }
+        self.own.extend_from_slice(if self.chunk_open { b"\r\n0\r\n" } else { b"0\r\n" });
+        for (name, value) in trailers.iter().flatten() {
+            write_field(&mut self.own, name.as_str(), value.as_bytes());
+        }
+        self.own.extend_from_slice(b"\r\n");
+    }
+}
+
+/// A line of a head, or of trailers.
+pub(crate) fn write_field(into: &mut BytesMut, name: &str, value: &[u8]) {
+    into.reserve(name.len() + value.len() + 4);
+    into.extend_from_slice(name.as_bytes());
+    into.extend_from_slice(b": ");
+    into.extend_from_slice(value);
+    into.extend_from_slice(b"\r\n");
+}
+
+fn write_text(into: &mut BytesMut, text: std::fmt::Arguments<'_>) {
+    let mut line = [0; 24];
+    let mut rest = &mut line[..];
+    rest.write_fmt(text).expect("a number of 64 bits and four bytes have room");
+    let left = rest.len();
+    into.extend_from_slice(&line[..line.len() - left]);
+}
