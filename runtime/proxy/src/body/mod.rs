@@ -15,7 +15,7 @@ use std::fmt;
 use crate::error::ErrorKind;
 
 /// A body that broke off. hyper ends the message so that its receiver notices.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyError(pub(crate) ErrorKind);
 
 impl fmt::Display for BodyError {

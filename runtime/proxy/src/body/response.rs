@@ -26,6 +26,8 @@ enum Source {
     Upstream(Box<UpstreamBody>),
     /// What hooks made of the upstream's.
     Piped(PipedBody),
+    /// It broke off, and the client's connection was not told yet.
+    Broken(BodyError),
 }
 
 /// An upstream's body; its connection goes back to the pool at the end of it.
@@ -167,7 +169,16 @@ impl Body for ResponseBody {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Upstream(body) => body.poll_next(context, record.pool()),
             Source::Piped(piped) => piped.poll_next(context),
+            Source::Broken(error) => Poll::Ready(Some(Err(*error))),
         };
+        if let Poll::Ready(Some(Err(error))) = &polled
+            && !matches!(this.source, Source::Broken(_))
+        {
+            // hyper sends nothing any more once it knows. What came before goes out first: its head, above all.
+            this.source = Source::Broken(*error);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Poll::Ready(piece) = &polled {
             match piece {
                 Some(Ok(frame)) => {
@@ -193,7 +204,7 @@ impl Body for ResponseBody {
             Source::Empty => SizeHint::with_exact(0),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Source::Upstream(body) => body.exact_size().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Source::Piped(_) => SizeHint::default(),
+            Source::Piped(_) | Source::Broken(_) => SizeHint::default(),
         }
     }
 }
@@ -205,6 +216,7 @@ impl Source {
             Source::Whole(bytes) => bytes.is_none(),
             Source::Upstream(body) => body.is_over(),
             Source::Piped(piped) => piped.is_over(),
+            Source::Broken(_) => false,
         }
     }
 }

@@ -54,7 +54,8 @@ fn over_http1(
     write_field(out, "host", host.as_bytes());
     each_field(errand, exchange, |name, value| {
         let replaced = match *name {
-            header::CONTENT_LENGTH | header::TRANSFER_ENCODING => length != Length::AsTold,
+            header::CONTENT_LENGTH => length != Length::Nothing || value.as_bytes() != b"0",
+            header::TRANSFER_ENCODING => true,
             header::CONNECTION | header::UPGRADE => errand.upgrade.is_some(),
             _ => false,
         };
@@ -67,7 +68,7 @@ fn over_http1(
         write_field(out, "upgrade", protocol.as_bytes());
     }
     match length {
-        Length::AsTold => {}
+        Length::Nothing => {}
         Length::Exact(length) => write_field(out, "content-length", itoa::Buffer::new().format(length).as_bytes()),
         Length::Unknown => write_field(out, "transfer-encoding", b"chunked"),
     }
@@ -97,8 +98,8 @@ fn over_http2(errand: &Errand<'_>, exchange: &Exchange, uri: Uri, body: RequestB
 /// What is told of the body's length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Length {
-    /// What the fields say that are there, if any.
-    AsTold,
+    /// There is no body. A client may say so by a length of 0, which is passed on.
+    Nothing,
     Exact(u64),
     Unknown,
 }
@@ -106,7 +107,7 @@ enum Length {
 impl Length {
     fn of(body: &RequestBody, headers: &HeaderMap) -> Length {
         if matches!(body, RequestBody::Empty) {
-            return Length::AsTold;
+            return Length::Nothing;
         }
         match http_body::Body::size_hint(body).exact() {
             // No trailers come behind a length.

@@ -121,6 +121,8 @@ impl Sending {
             self.piece.advance(written - own);
         }
         self.own.clear();
+        // What is sent is not to be held any longer.
+        self.piece = Bytes::new();
         Poll::Ready(Ok(()))
     }
 
