@@ -28,7 +28,7 @@ pub(crate) async fn collect(
     loop {
         progress.await_more();
         let frame = within(idle, incoming.frame()).await.map_err(|_| ErrorKind::ClientTimeout)?;
-        match progress.note(frame) {
+        match progress.note(frame, &incoming) {
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };
                 if (whole.len() + data.len()) as u64 > most {
@@ -90,7 +90,7 @@ pub(crate) fn pipe_request(
                 () = pieces.closed() => return,
                 next = incoming.frame() => next,
             };
-            let (mut data, trailers, end) = match progress.note(next) {
+            let (mut data, trailers, end) = match progress.note(next, &incoming) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => (data, None, false),
                     Err(trailers) => (Bytes::new(), Some(trailers), true),

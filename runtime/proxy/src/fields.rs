@@ -20,10 +20,9 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 fn remove_hop_by_hop(headers: &mut HeaderMap, found: u16) {
     if found & HAS_CONNECTION != 0 {
         // Names are collected first: `Connection` itself must not change while it is read.
-        let names = connection_options(headers).filter(|option| !names_no_field(option));
         let named: SmallVec<[HeaderName; 2]> =
-            names.filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok()).collect();
-        for name in named.iter().filter(|name| !END_TO_END.contains(*name) && !is_forwarding(name.as_str())) {
+            connection_options(headers).filter_map(|option| named_by(option.as_bytes())).collect();
+        for name in &named {
             headers.remove(name);
         }
     }
@@ -34,14 +33,24 @@ fn remove_hop_by_hop(headers: &mut HeaderMap, found: u16) {
     }
 }
 
-/// Options that are no fields, or fields that go anyway: what is usually there.
-fn names_no_field(option: &str) -> bool {
-    option.eq_ignore_ascii_case("keep-alive") || option.eq_ignore_ascii_case("close") || option.is_empty()
+/// The field that an option of `Connection` takes along. Of what is usually there, some are no fields, and others
+/// go anyway.
+pub(crate) fn named_by(option: &[u8]) -> Option<HeaderName> {
+    if option.is_empty() || option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close") {
+        return None;
+    }
+    let name = HeaderName::from_bytes(option).ok()?;
+    (!END_TO_END.contains(&name) && !is_forwarding(name.as_str())).then_some(name)
 }
 
-/// Takes away what belongs to the upstream's own connection, and leaves one way to tell where the
-/// response's body ends. `exact` is its length, where it is known.
-pub(crate) fn cleanse_response(headers: &mut HeaderMap, exact: Option<u64>) {
+/// Whether a field of this name belongs to one connection only.
+pub(crate) fn is_hop_by_hop(name: &str) -> bool {
+    hop_by_hop(name) != 0
+}
+
+/// Takes away what belongs to the upstream's own connection, and a length that does not say one thing. (Of HTTP/1.1
+/// the connection itself takes them.)
+pub(crate) fn cleanse_response(headers: &mut HeaderMap) {
     let (mut found, mut lengths, mut plain) = (0, 0, true);
     for (name, value) in headers.iter() {
         if name == header::CONTENT_LENGTH {
@@ -51,16 +60,11 @@ pub(crate) fn cleanse_response(headers: &mut HeaderMap, exact: Option<u64>) {
             found |= hop_by_hop(name.as_str());
         }
     }
-    let chunked = found & HAS_TRANSFER_ENCODING != 0;
     if found != 0 {
         remove_hop_by_hop(headers, found);
     }
-    if lengths == 0 || (lengths == 1 && plain && !chunked) {
-        return;
-    }
-    headers.remove(header::CONTENT_LENGTH);
-    if let Some(exact) = exact.filter(|_| !chunked) {
-        headers.insert(header::CONTENT_LENGTH, exact.into());
+    if lengths > 1 || !plain || found & HAS_TRANSFER_ENCODING != 0 {
+        headers.remove(header::CONTENT_LENGTH);
     }
 }
 
@@ -332,7 +336,7 @@ mod tests {
             ("te", "trailers"),
         ]);
         assert!(accepts_trailers(&headers));
-        cleanse_response(&mut headers, None);
+        cleanse_response(&mut headers);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization"]);
     }
 

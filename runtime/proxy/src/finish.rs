@@ -47,10 +47,7 @@ pub(crate) async fn forwarded(
 ) -> Response<ResponseBody> {
     let mut exchange = record.exchange().await;
     let Forwarded { mut head, body } = forwarded;
-    let switching =
-        (head.status == StatusCode::SWITCHING_PROTOCOLS).then(|| head.headers.get(header::UPGRADE).cloned());
-    let has_body = exchange.request.method != http::Method::HEAD;
-    fields::cleanse_response(&mut head.headers, has_body.then(|| body.exact_size()).flatten());
+    let switching = (head.status == StatusCode::SWITCHING_PROTOCOLS).then(|| head.headers.remove(header::UPGRADE));
     fields::via(&mut head.headers, head.version);
     exchange.response.begin(head.status, head.headers, Origin::Upstream);
     let outcome;

@@ -55,7 +55,11 @@ pub(crate) async fn forward(
     let mut last = ErrorKind::NoTarget;
     while let Some(target) = attempts.target(balancer) {
         record.attempted();
-        let (kind, again) = match errand.attempt(&target, &attempts, &mut body, record).await {
+        let outcome = errand.attempt(&target, &attempts, &mut body, record).await;
+        if !matches!(outcome, Outcome::Answered(_)) {
+            body.recall();
+        }
+        let (kind, again) = match outcome {
             Outcome::Answered(forwarded) => {
                 body.let_go();
                 record.reached(target.endpoint, started.elapsed());
@@ -124,7 +128,7 @@ impl Errand<'_> {
                 }
                 let wanted = attempts.are_several().then(|| RetryOn::of_status(head.status.as_u16())).flatten();
                 let wanted = wanted.is_some_and(|on| again(on, body));
-                let body = Box::new(UpstreamBody::new(incoming, connection, service.timeouts.idle, in_flight));
+                let body = Box::new(UpstreamBody::new(worker, incoming, connection, service.timeouts.idle, in_flight));
                 if wanted {
                     set_aside(worker, body);
                     return Outcome::Wanted(ErrorKind::UpstreamFailed);
@@ -229,6 +233,12 @@ impl Sending {
             Sending::Empty => true,
             Sending::Once(_) => false,
             Sending::Retained(body) => body.can_repeat(),
+        }
+    }
+
+    fn recall(&self) {
+        if let Sending::Retained(body) = self {
+            body.recall();
         }
     }
 

@@ -52,6 +52,8 @@ struct Account {
     complete: bool,
     /// Of the whole; zero until it is over.
     duration: Duration,
+    /// When it was over, if it is written down later.
+    ended: Option<SystemTime>,
 }
 
 /// A chain, and which of its links ran.
@@ -248,6 +250,7 @@ impl Account {
             response_bytes: 0,
             complete: false,
             duration: Duration::ZERO,
+            ended: None,
         }
     }
 
@@ -257,7 +260,7 @@ impl Account {
         if loggers.is_empty() {
             return;
         }
-        let Account { worker, duration, .. } = self;
+        let Account { worker, duration, ended, .. } = self;
         // Without a query there is nothing to mask.
         let snapshot = head.uri.query().map(|_| worker.snapshot());
         let secret_parameters = snapshot.as_deref().map_or(&[][..], Snapshot::secret_parameters);
@@ -265,8 +268,10 @@ impl Account {
         let identity = exchange.identity.as_deref();
         let target = exchange.logged_target(secret_parameters);
         let finished = FinishedRequest {
-            started_at: (SystemTime::now() - *duration).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
-                as u64,
+            started_at: (ended.unwrap_or_else(SystemTime::now) - *duration)
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_micros() as u64,
             duration: duration.as_micros() as u64,
             upstream_duration: self.upstream_duration.unwrap_or_default().as_micros() as u64,
             request_bytes: self.request.as_ref().map_or(0, |progress| progress.bytes()),
@@ -326,6 +331,7 @@ impl Drop for Record {
         match self.seat.close().or_else(|| self.home.as_ref()?.take()) {
             Some(exchange) => account.write_down(&exchange),
             None => {
+                account.ended = Some(SystemTime::now());
                 let nothing = Account::of(&account.worker);
                 *self.seat.left.borrow_mut() = Some(Box::new(std::mem::replace(account, nothing)));
             }

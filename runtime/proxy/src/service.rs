@@ -56,7 +56,7 @@ pub(crate) fn handle(worker: &Rc<Shared>, ends: &Rc<Ends>, mut request: Request<
         exchange.consult(Arc::clone(directory) as _);
         record.house(&mut exchange);
     }
-    let progress = Rc::new(Progress::bounded(worker.config.body_size));
+    let progress = Rc::new(Progress::bounded(worker.config.body_size, exchange.request.version));
     record.follow_request(&progress);
     let (worker, ends) = (Rc::clone(worker), Rc::clone(ends));
     let call = Call { worker, ends, route, directory, runs: Vec::new(), upgrade, progress };

@@ -1,14 +1,17 @@
 //! Bodies on their way, both directions.
 
+mod early;
 mod piped;
 mod request;
 mod response;
 mod retained;
+mod upstream;
 
 pub(crate) use piped::{PieceSender, PipedBody, piped};
 pub(crate) use request::{Progress, RequestBody};
-pub(crate) use response::{ResponseBody, UpstreamBody};
+pub(crate) use response::ResponseBody;
 pub(crate) use retained::{Attempt, Retained};
+pub(crate) use upstream::UpstreamBody;
 
 use std::fmt;
 

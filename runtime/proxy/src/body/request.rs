@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -38,6 +39,8 @@ pub(crate) struct Progress {
     bytes: Cell<u64>,
     most: Cell<Option<u64>>,
     done: Cell<bool>,
+    /// It comes over HTTP/2.
+    stream: bool,
     /// Somebody wants more of it and the client has not sent it yet.
     awaited: Cell<bool>,
     failed: Cell<Option<ErrorKind>>,
@@ -51,8 +54,8 @@ impl RequestBody {
 }
 
 impl Progress {
-    pub(crate) fn bounded(most: Option<u64>) -> Progress {
-        Progress { most: Cell::new(most), ..Progress::default() }
+    pub(crate) fn bounded(most: Option<u64>, version: Version) -> Progress {
+        Progress { most: Cell::new(most), stream: version == Version::HTTP_2, ..Progress::default() }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -100,6 +103,7 @@ impl Progress {
     pub(crate) fn note(
         &self,
         frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+        incoming: &Incoming,
     ) -> Option<Result<Frame<Bytes>, BodyError>> {
         self.awaited.set(false);
         match frame {
@@ -113,6 +117,11 @@ impl Progress {
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "client body broke off");
+                self.fail(ErrorKind::ClientBody);
+                Some(Err(BodyError(ErrorKind::ClientBody)))
+            }
+            // hyper takes a reset with NO_ERROR for the end, and that is not where the body should have ended.
+            None if self.stream && !incoming.is_end_stream() => {
                 self.fail(ErrorKind::ClientBody);
                 Some(Err(BodyError(ErrorKind::ClientBody)))
             }
@@ -130,7 +139,7 @@ impl Streamed {
         match Pin::new(&mut *incoming).poll_frame(context) {
             Poll::Ready(frame) => {
                 idle.progress();
-                let noted = progress.note(frame);
+                let noted = progress.note(frame, incoming);
                 // hyper asks no further once the announced length has come.
                 if incoming.is_end_stream() {
                     progress.finish();

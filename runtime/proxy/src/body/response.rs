@@ -1,17 +1,11 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::{BodyError, PipedBody};
-use crate::error::ErrorKind;
-use crate::fields;
+use super::{BodyError, PipedBody, UpstreamBody};
 use crate::record::Record;
-use crate::timer::Idle;
-use crate::upstream::{ConnectionPool, InFlight, PooledConnection, Sender, Switched};
 
 /// The body that a client is sent, with the record that is written when it is over.
 pub(crate) struct ResponseBody {
@@ -28,15 +22,6 @@ enum Source {
     Piped(PipedBody),
     /// It broke off, and the client's connection was not told yet.
     Broken(BodyError),
-}
-
-/// An upstream's body; its connection goes back to the pool at the end of it.
-pub(crate) struct UpstreamBody {
-    /// Of HTTP/2. Over HTTP/1.1 the connection itself has it.
-    incoming: Option<Incoming>,
-    connection: Option<PooledConnection>,
-    idle: Idle,
-    in_flight: InFlight,
 }
 
 impl ResponseBody {
@@ -67,93 +52,6 @@ impl ResponseBody {
 
     pub(crate) fn piped(piped: PipedBody, record: Box<Record>) -> ResponseBody {
         ResponseBody { source: Source::Piped(piped), record: Some(record) }
-    }
-}
-
-impl UpstreamBody {
-    pub(crate) fn new(
-        incoming: Option<Incoming>,
-        connection: PooledConnection,
-        idle: Duration,
-        in_flight: InFlight,
-    ) -> UpstreamBody {
-        UpstreamBody { incoming, connection: Some(connection), idle: Idle::new(idle), in_flight }
-    }
-
-    /// Its length, where that is known.
-    pub(crate) fn exact_size(&self) -> Option<u64> {
-        match (&self.incoming, self.connection.as_ref().map(|connection| &connection.sender)) {
-            (Some(incoming), _) => incoming.size_hint().exact(),
-            (None, Some(Sender::Http1(connection))) => connection.exact_size(),
-            _ => Some(0),
-        }
-    }
-
-    /// What it comes on, for another protocol; `None` of HTTP/2, which does not change so.
-    pub(crate) fn switch(self) -> Option<(Switched, InFlight)> {
-        match self.connection?.sender {
-            Sender::Http1(connection) => Some((connection.switch(), self.in_flight)),
-            Sender::Http2(_) => None,
-        }
-    }
-
-    /// The next piece; the connection goes back to the pool with the last one.
-    pub(crate) fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-        pool: &ConnectionPool,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.poll_source(context) {
-            Poll::Ready(Some(Ok(mut frame))) => {
-                self.idle.progress();
-                if let Some(trailers) = frame.trailers_mut() {
-                    fields::cleanse_trailers(trailers);
-                }
-                if frame.is_trailers() || self.is_over() {
-                    self.finish(pool);
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(detail))) => {
-                tracing::debug!(detail, "upstream body broke off");
-                Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed))))
-            }
-            // hyper takes some resets of a stream for its end (RFC 9113, 8.1).
-            Poll::Ready(None) if self.was_reset() => Poll::Ready(Some(Err(BodyError(ErrorKind::UpstreamFailed)))),
-            Poll::Ready(None) => {
-                self.finish(pool);
-                Poll::Ready(None)
-            }
-            Poll::Pending => self.idle.poll_waiting(context).map(|()| Some(Err(BodyError(ErrorKind::UpstreamTimeout)))),
-        }
-    }
-
-    /// From the connection; an error is for the log.
-    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
-        match (&mut self.incoming, self.connection.as_mut().map(|connection| &mut connection.sender)) {
-            (Some(incoming), _) => Pin::new(incoming).poll_frame(context).map_err(|error| error.to_string()),
-            (None, Some(Sender::Http1(connection))) => connection.poll_body(context).map_err(|broken| broken.detail),
-            _ => Poll::Ready(None),
-        }
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        match (&self.incoming, self.connection.as_ref().map(|connection| &connection.sender)) {
-            (Some(incoming), _) => incoming.is_end_stream(),
-            (None, Some(Sender::Http1(connection))) => connection.is_over(),
-            _ => true,
-        }
-    }
-
-    /// A stream of HTTP/2 that gives nothing any more, though its end never came.
-    fn was_reset(&self) -> bool {
-        self.connection.is_some() && self.incoming.as_ref().is_some_and(|incoming| !incoming.is_end_stream())
-    }
-
-    fn finish(&mut self, pool: &ConnectionPool) {
-        if let Some(connection) = self.connection.take() {
-            connection.give_back(pool);
-        }
     }
 }
 

@@ -59,6 +59,11 @@ impl Retained {
         RequestBody::Attempt(Attempt { body: self.clone(), turn: kept.turn, sent: 0, over: false })
     }
 
+    /// The attempt gets no more of it: what it took meanwhile would be missing in the next.
+    pub(crate) fn recall(&self) {
+        self.0.borrow_mut().turn += 1;
+    }
+
     /// Whether all that was sent of it is still here.
     pub(crate) fn can_repeat(&self) -> bool {
         self.0.borrow().keeping == Keeping::Everything
@@ -186,6 +191,17 @@ mod tests {
             assert_eq!(next(&mut second).await, Some(Ok(piece.into())));
         }
         assert_eq!(next(&mut second).await, None);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_over_takes_nothing_from_the_next() {
+        let body = Retained::new(piped(&["one", "two", "three"]), 5);
+        let mut first = body.attempt();
+        assert_eq!(next(&mut first).await, Some(Ok("one".into())));
+        body.recall();
+        assert!(matches!(next(&mut first).await, Some(Err(()))));
+        assert!(body.can_repeat());
+        assert_eq!(next(&mut body.attempt()).await, Some(Ok("one".into())));
     }
 
     #[tokio::test]

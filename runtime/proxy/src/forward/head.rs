@@ -10,7 +10,7 @@ use crate::body::RequestBody;
 use crate::error::ErrorKind;
 use crate::fields;
 use crate::snapshot::prefixed;
-use crate::upstream::{Answer, Endpoint, Expected, Http1, Sender, Sent, write_field};
+use crate::upstream::{Announced, Answer, Endpoint, Expected, Http1, Sender, Sent, write_field};
 
 /// Sends the request in the form of the connection's protocol.
 pub(super) fn send<'c>(
@@ -45,7 +45,7 @@ fn over_http1(
     body: RequestBody,
 ) {
     let head = &exchange.request;
-    let length = Length::of(&body, &head.headers);
+    let announced = announced(&body, &head.headers);
     let out = connection.head();
     out.reserve(USUAL_HEAD);
     for part in [head.method.as_str().as_bytes(), b" ", target.as_str().as_bytes(), b" HTTP/1.1\r\n"] {
@@ -54,7 +54,7 @@ fn over_http1(
     write_field(out, "host", host.as_bytes());
     each_field(errand, exchange, |name, value| {
         let replaced = match *name {
-            header::CONTENT_LENGTH => length != Length::Nothing || value.as_bytes() != b"0",
+            header::CONTENT_LENGTH => announced != Announced::Nothing || value.as_bytes() != b"0",
             header::TRANSFER_ENCODING => true,
             header::CONNECTION | header::UPGRADE => errand.upgrade.is_some(),
             _ => false,
@@ -67,14 +67,15 @@ fn over_http1(
         write_field(out, "connection", b"upgrade");
         write_field(out, "upgrade", protocol.as_bytes());
     }
-    match length {
-        Length::Nothing => {}
-        Length::Exact(length) => write_field(out, "content-length", itoa::Buffer::new().format(length).as_bytes()),
-        Length::Unknown => write_field(out, "transfer-encoding", b"chunked"),
+    match announced {
+        // A client may say so by a length of 0, which is passed on.
+        Announced::Nothing => {}
+        Announced::Length(length) => write_field(out, "content-length", itoa::Buffer::new().format(length).as_bytes()),
+        Announced::Chunked => write_field(out, "transfer-encoding", b"chunked"),
     }
     out.extend_from_slice(b"\r\n");
     let expected = Expected { head_only: head.method == Method::HEAD, upgrade: errand.upgrade.is_some() };
-    connection.begin(body, length == Length::Unknown, expected);
+    connection.begin(body, announced, expected);
 }
 
 /// Fields of one connection have no place; what would be Host is the authority (RFC 9113, 8.3.1).
@@ -95,25 +96,14 @@ fn over_http2(errand: &Errand<'_>, exchange: &Exchange, uri: Uri, body: RequestB
     request
 }
 
-/// What is told of the body's length.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Length {
-    /// There is no body. A client may say so by a length of 0, which is passed on.
-    Nothing,
-    Exact(u64),
-    Unknown,
-}
-
-impl Length {
-    fn of(body: &RequestBody, headers: &HeaderMap) -> Length {
-        if matches!(body, RequestBody::Empty) {
-            return Length::Nothing;
-        }
-        match http_body::Body::size_hint(body).exact() {
-            // No trailers come behind a length.
-            Some(length) if !headers.contains_key(header::TRAILER) => Length::Exact(length),
-            _ => Length::Unknown,
-        }
+fn announced(body: &RequestBody, headers: &HeaderMap) -> Announced {
+    if matches!(body, RequestBody::Empty) {
+        return Announced::Nothing;
+    }
+    match http_body::Body::size_hint(body).exact() {
+        // No trailers come behind a length.
+        Some(length) if !headers.contains_key(header::TRAILER) => Announced::Length(length),
+        _ => Announced::Chunked,
     }
 }
 

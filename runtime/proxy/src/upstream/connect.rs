@@ -15,6 +15,7 @@ use super::http1::Broken;
 use super::{ConnectionPool, Endpoint, Http1, PooledConnection};
 use crate::body::RequestBody;
 use crate::error::ErrorKind;
+use crate::fields;
 use crate::timer::within;
 
 /// A request that was not answered.
@@ -54,7 +55,7 @@ impl ConnectionPool {
     }
 }
 
-/// What came of a request; the body of a response over HTTP/1.1 is read from its connection.
+/// What came of a request, without fields of its connection alone (but for Upgrade with a 101); the body of a response over HTTP/1.1 is read from its connection.
 pub(crate) type Answered = Result<(response::Parts, Option<Incoming>), SendFailure>;
 
 /// What HTTP/2 comes to.
@@ -81,7 +82,8 @@ impl<F: Future<Output = Answer>> Future for Sent<'_, F> {
             },
             Waiting::Http2 { answer } => match ready!(answer.poll(context)) {
                 Ok(response) => {
-                    let (parts, incoming) = response.into_parts();
+                    let (mut parts, incoming) = response.into_parts();
+                    fields::cleanse_response(&mut parts.headers);
                     Poll::Ready(Ok((parts, Some(incoming))))
                 }
                 Err(error) => Poll::Ready(Err(SendFailure::http2(error))),

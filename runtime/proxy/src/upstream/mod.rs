@@ -21,7 +21,7 @@ pub use check::HealthChecks;
 pub(crate) use connect::{Answer, Sent};
 pub(crate) use endpoint::{Address, Endpoint, Endpoints, InFlight};
 pub use health::{TargetReport, UpstreamHealth, UpstreamReport};
-pub(crate) use http1::{Expected, Http1, Switched, write_field};
+pub(crate) use http1::{Announced, Broken, Expected, Http1, Switched, write_field};
 pub(crate) use names::Names;
 pub(crate) use pool::{ConnectionPool, PooledConnection, Sender};
 pub(crate) use tls::{Round, TlsClient, TlsClients, TlsSide};

@@ -152,7 +152,7 @@ impl PooledConnection {
     /// The response was read whole: the connection may serve the next request.
     pub(crate) fn give_back(self, pool: &ConnectionPool) {
         // A stream of HTTP/2 is over, its connection goes on.
-        let Sender::Http1(connection) = self.sender else { return };
+        let Sender::Http1(mut connection) = self.sender else { return };
         if !connection.can_be_kept() || self.epoch != self.endpoint.epoch() {
             return;
         }
@@ -161,6 +161,7 @@ impl PooledConnection {
             .entry(Arc::as_ptr(&self.endpoint))
             .or_insert_with(|| IdleConnections { endpoint: Arc::clone(&self.endpoint), connections: Vec::new() });
         if here.connections.len() < pool.most {
+            connection.rest();
             // Close enough, without a look at the clock: most requests are short, and sweeps are frequent.
             let since = self.used.max(pool.swept_at.get());
             here.connections.push(Idle { connection, timer: self.timer, since, epoch: self.epoch });

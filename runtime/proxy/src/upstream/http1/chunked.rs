@@ -4,16 +4,24 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Status;
 
-/// Where in a chunked body the next byte stands.
+/// A chunked body on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Chunked {
+pub(super) struct Chunked {
+    at: At,
+    /// Bytes of chunk extensions, all together.
+    extensions: usize,
+}
+
+/// Where the next byte stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum At {
     #[default]
     Size,
     /// So many bytes of a chunk are to come.
     Data(u64),
     /// The line end behind a chunk.
     DataEnd,
-    Trailers,
+    Trailers(EmptyLine),
     End,
 }
 
@@ -35,39 +43,63 @@ impl Chunked {
     /// Takes the next piece from what was read.
     pub(super) fn next(&mut self, read: &mut BytesMut) -> Result<Piece, Malformed> {
         loop {
-            match *self {
-                Chunked::Size => match httparse::parse_chunk_size(read) {
-                    Ok(Status::Complete((length, size))) if length <= LONGEST_LINE => {
-                        read.advance(length);
-                        *self = if size == 0 { Chunked::Trailers } else { Chunked::Data(size) };
+            match &mut self.at {
+                At::Size => {
+                    let Some((size, extension)) = size(read)? else { return Ok(Piece::Partial) };
+                    self.extensions += extension;
+                    if self.extensions > LONGEST_EXTENSIONS {
+                        return Err(Malformed("the extensions of its chunks are too long"));
                     }
-                    Ok(Status::Partial) if read.len() <= LONGEST_LINE => return Ok(Piece::Partial),
-                    Ok(_) => return Err(Malformed("the line of a chunk's size is too long")),
-                    Err(_) => return Err(Malformed("a chunk's size is not valid")),
-                },
-                Chunked::Data(_) if read.is_empty() => return Ok(Piece::Partial),
-                Chunked::Data(left) => {
-                    let length = left.min(read.len() as u64);
-                    let left = left - length;
-                    *self = if left == 0 { Chunked::DataEnd } else { Chunked::Data(left) };
-                    return Ok(Piece::Data(read.split_to(length as usize).freeze()));
+                    self.at = if size == 0 { At::Trailers(EmptyLine::default()) } else { At::Data(size) };
                 }
-                Chunked::DataEnd => match read.get(..2) {
+                At::Data(_) if read.is_empty() => return Ok(Piece::Partial),
+                At::Data(left) => {
+                    let length = read.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= length as u64;
+                    if *left == 0 {
+                        self.at = At::DataEnd;
+                    }
+                    return Ok(Piece::Data(read.split_to(length).freeze()));
+                }
+                At::DataEnd => match read.get(..2) {
                     Some(b"\r\n") => {
                         read.advance(2);
-                        *self = Chunked::Size;
+                        self.at = At::Size;
                     }
                     Some(_) => return Err(Malformed("a chunk does not end where it should")),
                     None => return Ok(Piece::Partial),
                 },
-                Chunked::Trailers => {
+                At::Trailers(empty_line) => {
+                    if !empty_line.may_be_in(read) {
+                        return if read.len() <= LONGEST_TRAILERS { Ok(Piece::Partial) } else { Err(TRAILERS) };
+                    }
                     let Some(trailers) = trailers(read)? else { return Ok(Piece::Partial) };
-                    *self = Chunked::End;
+                    self.at = At::End;
                     return Ok(if trailers.is_empty() { Piece::End } else { Piece::Trailers(trailers) });
                 }
-                Chunked::End => return Ok(Piece::End),
+                At::End => return Ok(Piece::End),
             }
         }
+    }
+}
+
+/// A chunk's size, and how long the extension behind it is. The parser is content with a line without a digit, and
+/// with line ends in an extension.
+fn size(read: &mut BytesMut) -> Result<Option<(u64, usize)>, Malformed> {
+    if read.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
+        return Err(SIZE);
+    }
+    match httparse::parse_chunk_size(read) {
+        Ok(Status::Complete((length, size))) if length <= LONGEST_LINE => {
+            let line = read.split_to(length);
+            let line = line.strip_suffix(b"\r\n").ok_or(SIZE)?;
+            let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+            let clean = memchr::memchr2(b'\r', b'\n', line).is_none();
+            if clean { Ok(Some((size, line.len() - digits))) } else { Err(SIZE) }
+        }
+        Ok(Status::Partial) if read.len() <= LONGEST_LINE => Ok(None),
+        Ok(_) => Err(Malformed("the line of a chunk's size is too long")),
+        Err(_) => Err(SIZE),
     }
 }
 
@@ -88,13 +120,38 @@ fn trailers(read: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
             (length, trailers)
         }
         Ok(Status::Partial) if read.len() <= LONGEST_TRAILERS => return Ok(None),
-        Ok(_) => return Err(Malformed("the trailers are too long")),
+        Ok(_) => return Err(TRAILERS),
         Err(_) => return Err(Malformed("the trailers are not valid")),
     };
     read.advance(length);
     Ok(Some(trailers))
 }
 
+/// Finds the empty line that ends a section of fields, looking at each byte once: a target that sends a large
+/// section byte by byte would otherwise have it parsed as often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct EmptyLine {
+    seen: usize,
+}
+
+impl EmptyLine {
+    /// Whether it may be worth parsing what was read.
+    pub(super) fn may_be_in(&mut self, read: &[u8]) -> bool {
+        let first = self.seen == 0;
+        let from = self.seen.saturating_sub(2);
+        self.seen = read.len();
+        // Usually it is here whole at the first look.
+        first
+            || (from == 0 && read.starts_with(b"\r\n"))
+            || memchr::memchr_iter(b'\n', &read[from..])
+                .any(|at| matches!(&read[from + at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
+    }
+}
+
+const SIZE: Malformed = Malformed("a chunk's size is not valid");
+const TRAILERS: Malformed = Malformed("the trailers are too long");
+/// Bytes of all extensions of a body, which nobody uses.
+const LONGEST_EXTENSIONS: usize = 16 << 10;
 /// Of a chunk's size, extensions included.
 const LONGEST_LINE: usize = 4 << 10;
 const LONGEST_TRAILERS: usize = 64 << 10;
@@ -152,10 +209,17 @@ mod tests {
             b"11111111111111111\r\n",
             b"0\r\n: empty\r\n\r\n",
             b"0\r\na b: c\r\n\r\n",
+            b"\r\n\r\n",
+            b";x\r\n\r\n",
+            b" \r\n\r\n",
+            b"5\r\nhello\r\n\r\n\r\n",
+            b"5;a\nb\r\nhello\r\n0\r\n\r\n",
         ] {
             assert!(decode(text, 100).is_err(), "{}", text.escape_ascii());
         }
         assert!(decode(&[b"1;".as_slice(), &[b'x'; 5000]].concat(), 100).is_err(), "a line without an end");
+        let extensions = format!("1;{}\r\nx\r\n", "x".repeat(4000)).repeat(5);
+        assert!(decode(extensions.as_bytes(), 100).is_err(), "extensions without end");
         assert!(decode(&[b"0\r\na:".as_slice(), &[b'x'; 70_000]].concat(), 100).is_err(), "trailers without an end");
     }
 }

@@ -1,16 +1,18 @@
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, response};
 use http_body::Frame;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::unconstrained;
 use tokio_util::io::poll_read_buf;
 
-use super::chunked::{Malformed, Piece};
+use super::chunked::{EmptyLine, Malformed, Piece};
 use super::head::{self, Expected, Framing};
-use super::sending::{SendError, Sending};
+use super::sending::{Announced, KEPT, SendError, Sending};
 use super::stream::{Stream, Switched};
 use crate::body::RequestBody;
 use crate::upstream::pool::OpenConnection;
@@ -25,6 +27,10 @@ pub(crate) struct Http1 {
     room: usize,
     expected: Expected,
     receiving: Receiving,
+    /// Something came since the request began.
+    heard: bool,
+    /// The target takes nothing more of the request.
+    refuses: bool,
     /// Another request may follow, as far as is known.
     keeps: bool,
     _open: OpenConnection,
@@ -32,7 +38,7 @@ pub(crate) struct Http1 {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receiving {
-    Head,
+    Head(EmptyLine),
     Body(Framing),
     /// The response is whole, or there is none to come.
     Nothing,
@@ -58,6 +64,8 @@ impl Http1 {
             room: LEAST_ROOM,
             expected: Expected::default(),
             receiving: Receiving::Nothing,
+            heard: false,
+            refuses: false,
             keeps: true,
             _open: open,
         }
@@ -66,9 +74,14 @@ impl Http1 {
     /// Whether nothing came since its last response: neither its end, nor bytes that nobody asked for.
     pub(crate) fn is_quiet(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        // Not into its own buffer: an idle connection has no use for one.
-        let mut byte = [0];
-        Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+        let stream = &mut self.stream;
+        // Not into its own buffer: an idle connection has no use for one. And for certain: a task that has done
+        // much in one go is told that nothing is there.
+        let look = poll_fn(|context| {
+            let mut byte = [0];
+            Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut byte))
+        });
+        pin!(unconstrained(look)).poll(&mut context).is_pending()
     }
 
     /// Where the head of the next request is written.
@@ -77,16 +90,16 @@ impl Http1 {
     }
 
     /// The head is written. The request goes out while its answer is waited for.
-    pub(crate) fn begin(&mut self, body: RequestBody, chunked: bool, expected: Expected) {
-        self.sending.begin(body, chunked);
+    pub(crate) fn begin(&mut self, body: RequestBody, announced: Announced, expected: Expected) {
+        self.sending.begin(body, announced);
         self.expected = expected;
-        self.receiving = Receiving::Head;
+        self.receiving = Receiving::Head(EmptyLine::default());
+        self.heard = false;
     }
 
     /// Sends, and waits for the head of the response.
     pub(crate) fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
         let sent = self.poll_send(context);
-        let silent = self.read.is_empty();
         let outcome = match self.poll_head(context) {
             Poll::Ready(Ok(parts)) => return Poll::Ready(Ok(parts)),
             Poll::Ready(Err(broken)) => Some(broken),
@@ -94,7 +107,7 @@ impl Http1 {
         };
         match (sent, outcome) {
             (Some(SendError::Body(error)), _) => {
-                Poll::Ready(Err(Broken { silent, body: true, detail: error.to_string() }))
+                Poll::Ready(Err(Broken { silent: !self.heard, body: true, detail: error.to_string() }))
             }
             (_, Some(broken)) => Poll::Ready(Err(broken)),
             (sent, None) => {
@@ -122,12 +135,31 @@ impl Http1 {
                 Err(Malformed(detail)) => return Poll::Ready(Some(Err(self.broken(detail)))),
             }
             match ready!(self.poll_read(context)) {
-                Ok(0) if self.receiving == Receiving::Body(Framing::Close) => self.receiving = Receiving::Nothing,
+                // The reset that ended its taking of the request may be the end of this as well.
+                Ok(0) if self.receiving == Receiving::Body(Framing::Close) && !self.refuses => {
+                    self.receiving = Receiving::Nothing;
+                }
                 Ok(0) => return Poll::Ready(Some(Err(self.broken("it closed in the middle of its response")))),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(self.broken(error)))),
             }
         }
+    }
+
+    /// Sends on what is left of a request whose response is whole.
+    pub(crate) fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let _ = self.poll_send(context);
+        if self.sending.done { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The request is sent, or nothing more of it will be.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.sending.done
+    }
+
+    /// Bytes of requests that it has sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sending.sent
     }
 
     /// The response is whole.
@@ -149,6 +181,15 @@ impl Http1 {
         self.keeps && self.is_over() && self.sending.done && self.read.is_empty()
     }
 
+    /// Waits for the next request, with little memory.
+    pub(crate) fn rest(&mut self) {
+        self.sending.rest();
+        if self.read.capacity() > KEPT {
+            self.read = BytesMut::new();
+        }
+        self.room = LEAST_ROOM;
+    }
+
     /// It carries another protocol from now on.
     pub(crate) fn switch(self) -> Switched {
         Switched::new(self.read.freeze(), self.stream)
@@ -166,6 +207,7 @@ impl Http1 {
         }
         let Poll::Ready(Err(error)) = self.sending.poll(&mut self.stream, context) else { return None };
         self.keeps = false;
+        self.refuses = matches!(error, SendError::Connection(_));
         if self.sending.touched {
             self.sending.give_up();
         }
@@ -174,9 +216,16 @@ impl Http1 {
 
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
         loop {
-            match head::next(&mut self.read, self.expected) {
+            let Receiving::Head(empty_line) = &mut self.receiving else {
+                return Poll::Ready(Err(self.broken(NO_HEAD)));
+            };
+            match head::next(&mut self.read, empty_line, self.expected) {
                 Ok(Some(head)) => {
-                    self.keeps &= head.keeps && head.parts.status != StatusCode::SWITCHING_PROTOCOLS;
+                    let switches = head.parts.status == StatusCode::SWITCHING_PROTOCOLS;
+                    if switches && !self.sending.done {
+                        return Poll::Ready(Err(self.broken("it changes the protocol before it has the request")));
+                    }
+                    self.keeps &= head.keeps && !switches;
                     self.receiving = match head.framing {
                         Framing::Length(0) => Receiving::Nothing,
                         framing => Receiving::Body(framing),
@@ -186,13 +235,12 @@ impl Http1 {
                 Ok(None) => {}
                 Err(Malformed(detail)) => return Poll::Ready(Err(self.broken(detail))),
             }
-            let silent = self.read.is_empty();
             let why = match ready!(self.poll_read(context)) {
                 Ok(0) => "it closed without an answer".to_owned(),
                 Ok(_) => continue,
                 Err(error) => error.to_string(),
             };
-            return Poll::Ready(Err(Broken { silent, ..self.broken(why) }));
+            return Poll::Ready(Err(Broken { silent: !self.heard, ..self.broken(why) }));
         }
     }
 
@@ -221,6 +269,7 @@ impl Http1 {
         }
         let room = self.read.capacity() - self.read.len();
         let read = ready!(poll_read_buf(Pin::new(&mut self.stream), context, &mut self.read))?;
+        self.heard |= read > 0;
         if read == room {
             self.room = MOST_ROOM.min(2 * self.room);
         }
@@ -234,5 +283,6 @@ impl Http1 {
     }
 }
 
-const LEAST_ROOM: usize = 8 << 10;
+const NO_HEAD: &str = "no response is expected";
+const LEAST_ROOM: usize = KEPT;
 const MOST_ROOM: usize = 64 << 10;

@@ -1,7 +1,7 @@
 use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 
-use super::chunked::{Malformed, Piece};
+use super::chunked::{EmptyLine, Malformed, Piece};
 use super::head::{self, Expected, Framing};
 
 /// A response of a target is read the same however its bytes are cut, and nothing of what follows it is taken.
@@ -41,9 +41,9 @@ struct Response {
 
 /// `None` of one that is not whole.
 fn read(text: &[u8], size: usize, expected: Expected) -> Result<Option<Response>, Malformed> {
-    let (mut read, mut pieces) = (BytesMut::new(), text.chunks(size));
+    let (mut read, mut empty_line, mut pieces) = (BytesMut::new(), EmptyLine::default(), text.chunks(size));
     let head = loop {
-        match head::next(&mut read, expected)? {
+        match head::next(&mut read, &mut empty_line, expected)? {
             Some(head) => break head,
             None => match pieces.next() {
                 Some(piece) => read.extend_from_slice(piece),

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, resp
 use httparse::{ParserConfig, Status};
 use smallvec::SmallVec;
 
-use super::chunked::{Chunked, Malformed};
+use super::chunked::{Chunked, EmptyLine, Malformed};
+use crate::fields;
 
 /// A body's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +41,17 @@ pub(super) struct Head {
 
 /// Takes the head of the next response from what was read, once it is whole. Those that only say that the answer
 /// is under way (1xx) are passed over.
-pub(super) fn next(read: &mut BytesMut, expected: Expected) -> Result<Option<Head>, Malformed> {
+pub(super) fn next(
+    read: &mut BytesMut,
+    empty_line: &mut EmptyLine,
+    expected: Expected,
+) -> Result<Option<Head>, Malformed> {
     loop {
-        let Some(mut parts) = parsed(read)? else { return Ok(None) };
+        if read.len() <= LONGEST_HEAD && !empty_line.may_be_in(read) {
+            return Ok(None);
+        }
+        let Some((parts, told)) = parsed(read)? else { return Ok(None) };
+        *empty_line = EmptyLine::default();
         let informational = parts.status.is_informational();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             if !expected.upgrade {
@@ -54,15 +63,14 @@ pub(super) fn next(read: &mut BytesMut, expected: Expected) -> Result<Option<Hea
         let bodiless = informational
             || expected.head_only
             || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let (framing, keeps) = framing(&mut parts, bodiless)?;
-        return Ok(Some(Head { parts, framing, keeps }));
+        return told.head(parts, bodiless).map(Some);
     }
 }
 
 /// Names and values as places in what was read: the parser's own references would hold it.
 type Places = SmallVec<[(Range<usize>, Range<usize>); 24]>;
 
-fn parsed(read: &mut BytesMut) -> Result<Option<response::Parts>, Malformed> {
+fn parsed(read: &mut BytesMut) -> Result<Option<(response::Parts, Told)>, Malformed> {
     if read.is_empty() {
         return Ok(None);
     }
@@ -87,59 +95,128 @@ fn parsed(read: &mut BytesMut) -> Result<Option<response::Parts>, Malformed> {
         response.headers.iter().map(|field| (place(field.name.as_bytes()), place(field.value))).collect();
 
     let head = read.split_to(length).freeze();
-    let mut headers = HeaderMap::with_capacity(places.len() + ADDED);
+    let (mut headers, mut told) = (HeaderMap::with_capacity(places.len() + ADDED), Told::default());
     for (name, value) in places {
         let name = HeaderName::from_bytes(&head[name]).map_err(|_| FIELD)?;
         let value = HeaderValue::from_maybe_shared(head.slice(value)).map_err(|_| FIELD)?;
-        headers.append(name, value);
+        let switches = status == StatusCode::SWITCHING_PROTOCOLS && name == header::UPGRADE;
+        if told.passes(&name, &value) || switches {
+            headers.append(name, value);
+        }
     }
     let mut parts = http::Response::new(()).into_parts().0;
     (parts.status, parts.version, parts.headers) = (status, version, headers);
-    Ok(Some(parts))
+    Ok(Some((parts, told)))
 }
 
-/// Where the body ends, and whether the connection goes on behind it. Whatever could be read in two ways is
-/// refused: a cache or client behind us might read it the other way.
-fn framing(parts: &mut response::Parts, bodiless: bool) -> Result<(Framing, bool), Malformed> {
-    let keeps = keeps(parts);
-    if bodiless {
-        return Ok((Framing::Length(0), keeps));
-    }
-    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if parts.version == Version::HTTP_10 {
-            return Err(Malformed("its response has a Transfer-Encoding, which HTTP/1.0 has not"));
-        }
-        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err(Malformed("the Transfer-Encoding of its response is not exactly chunked"));
-        }
-        // What comes after a message that is framed twice is not to be trusted (RFC 9112, 6.1).
-        let alone = parts.headers.remove(header::CONTENT_LENGTH).is_none();
-        return Ok((Framing::Chunked(Chunked::default()), keeps && alone));
-    }
-    let mut length = None;
-    let values = parts.headers.get_all(header::CONTENT_LENGTH).iter();
-    for text in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
-        let number = number(text.trim_ascii()).ok_or(LENGTH)?;
-        if length.is_some_and(|length| length != number) {
-            return Err(LENGTH);
-        }
-        length = Some(number);
-    }
-    Ok(match length {
-        Some(length) => (Framing::Length(length), keeps),
-        None => (Framing::Close, false),
-    })
+/// What fields say of their message's form and of its connection. Such go no further (RFC 9110, 7.6.1), but for a
+/// valid length.
+#[derive(Debug, Default)]
+struct Told {
+    length: Length,
+    coding: Coding,
+    closes: bool,
+    keeps_alive: bool,
+    /// Fields that belong to this connection as well.
+    named: SmallVec<[HeaderName; 2]>,
 }
 
-/// RFC 9112, 9.3.
-fn keeps(parts: &response::Parts) -> bool {
-    let has = |wanted: &[u8]| {
-        let values = parts.headers.get_all(header::CONNECTION).iter();
-        let mut options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
-    };
-    !has(b"close") && (parts.version == Version::HTTP_11 || has(b"keep-alive"))
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Length {
+    #[default]
+    Untold,
+    Bytes(u64),
+    Invalid,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Coding {
+    #[default]
+    Untold,
+    Chunked,
+    Other,
+}
+
+impl Told {
+    /// Hears a field; whether it goes on to whoever gets the response.
+    fn passes(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
+        match *name {
+            header::CONTENT_LENGTH => return self.hear_length(value.as_bytes()),
+            header::TRANSFER_ENCODING => {
+                let chunked = self.coding == Coding::Untold && value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                self.coding = if chunked { Coding::Chunked } else { Coding::Other };
+            }
+            header::CONNECTION => value.as_bytes().split(|byte| *byte == b',').for_each(|option| self.hear(option)),
+            _ => return !fields::is_hop_by_hop(name.as_str()),
+        }
+        false
+    }
+
+    /// True of the first, if nothing is to be mended in it.
+    fn hear_length(&mut self, value: &[u8]) -> bool {
+        let first = self.length == Length::Untold;
+        for text in value.split(|byte| *byte == b',') {
+            self.length = match (number(text.trim_ascii()), &self.length) {
+                (Some(number), Length::Untold) => Length::Bytes(number),
+                (Some(number), Length::Bytes(before)) if number == *before => Length::Bytes(number),
+                _ => Length::Invalid,
+            };
+        }
+        first && number(value).is_some()
+    }
+
+    /// An option of `Connection`.
+    fn hear(&mut self, option: &[u8]) {
+        let option = option.trim_ascii();
+        if option.eq_ignore_ascii_case(b"close") {
+            self.closes = true;
+        } else if option.eq_ignore_ascii_case(b"keep-alive") {
+            self.keeps_alive = true;
+        } else {
+            self.named.extend(fields::named_by(option).filter(|name| !fields::is_hop_by_hop(name.as_str())));
+        }
+    }
+
+    /// Where the body ends, and whether the connection goes on behind it. Whatever could be read in two ways is
+    /// refused: a cache or client behind us might read it the other way.
+    fn head(self, mut parts: response::Parts, bodiless: bool) -> Result<Head, Malformed> {
+        let Told { length, coding, closes, keeps_alive, named } = self;
+        for name in &named {
+            parts.headers.remove(name);
+        }
+        // RFC 9112, 9.3.
+        let mut keeps = !closes && (parts.version == Version::HTTP_11 || keeps_alive);
+        if coding != Coding::Untold || length == Length::Invalid {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        } else if let Length::Bytes(bytes) = length
+            && !parts.headers.contains_key(header::CONTENT_LENGTH)
+        {
+            parts.headers.insert(header::CONTENT_LENGTH, bytes.into());
+        }
+        let framing = match (coding, length) {
+            _ if bodiless => Framing::Length(0),
+            (Coding::Other, _) => {
+                return Err(Malformed("the Transfer-Encoding of its response is not exactly chunked"));
+            }
+            (Coding::Chunked, _) if parts.version == Version::HTTP_10 => {
+                return Err(Malformed("its response has a Transfer-Encoding, which HTTP/1.0 has not"));
+            }
+            (Coding::Chunked, length) => {
+                // What comes after a message that is framed twice is not to be trusted (RFC 9112, 6.1).
+                keeps &= length == Length::Untold;
+                Framing::Chunked(Chunked::default())
+            }
+            (Coding::Untold, Length::Invalid) => {
+                return Err(Malformed("the Content-Length of its response is not valid"));
+            }
+            (Coding::Untold, Length::Bytes(bytes)) => Framing::Length(bytes),
+            (Coding::Untold, Length::Untold) => {
+                keeps = false;
+                Framing::Close
+            }
+        };
+        Ok(Head { parts, framing, keeps })
+    }
 }
 
 /// Digits only: a sign or a space would be read by some.
@@ -150,7 +227,6 @@ fn number(text: &[u8]) -> Option<u64> {
 
 const STATUS: Malformed = Malformed("the status of its response is not valid");
 const FIELD: Malformed = Malformed("a field of its response is not valid");
-const LENGTH: Malformed = Malformed("the Content-Length of its response is not valid");
 pub(super) const LONGEST_HEAD: usize = 256 << 10;
 const MOST_FIELDS: usize = 128;
 /// Fields that the gateway adds to a response.
@@ -161,7 +237,7 @@ mod tests {
     use super::*;
 
     fn head(text: &str) -> Result<Option<Head>, Malformed> {
-        next(&mut BytesMut::from(text), Expected::default())
+        next(&mut BytesMut::from(text), &mut EmptyLine::default(), Expected::default())
     }
 
     fn framed(fields: &str) -> Result<(Framing, bool), Malformed> {
@@ -178,13 +254,27 @@ mod tests {
             assert!(head(&text[..length]).unwrap().is_none(), "{length}");
         }
         let mut read = BytesMut::from(text);
-        let Head { parts, framing, keeps } = next(&mut read, Expected::default()).unwrap().unwrap();
+        let Head { parts, framing, keeps } =
+            next(&mut read, &mut EmptyLine::default(), Expected::default()).unwrap().unwrap();
         assert_eq!(
             (parts.status, parts.version, framing, keeps),
             (StatusCode::OK, Version::HTTP_11, Framing::Length(2), true)
         );
         assert_eq!(parts.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["b", "c"]);
         assert_eq!(&read[..], b"ok");
+    }
+
+    #[test]
+    fn a_head_may_come_in_pieces() {
+        let text = "HTTP/1.1 200 OK\r\nx-a: b\nx-b: c\r\nContent-Length: 2\r\n\r\nok";
+        for size in 1..text.len() {
+            let (mut read, mut empty_line) = (BytesMut::new(), EmptyLine::default());
+            let heads = text.as_bytes().chunks(size).filter_map(|piece| {
+                read.extend_from_slice(piece);
+                next(&mut read, &mut empty_line, Expected::default()).unwrap()
+            });
+            assert_eq!(heads.take(1).map(|head| head.parts.headers.len()).collect::<Vec<_>>(), [3], "{size}");
+        }
     }
 
     #[test]
@@ -221,10 +311,20 @@ mod tests {
             ("200 OK", Expected { head_only: true, upgrade: false }),
         ] {
             let text = format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n");
-            let head = next(&mut BytesMut::from(text.as_str()), expected).unwrap().unwrap();
+            let head = next(&mut BytesMut::from(text.as_str()), &mut EmptyLine::default(), expected).unwrap().unwrap();
             assert_eq!((head.framing, head.keeps), (Framing::Length(0), true), "{status}");
             assert_eq!(head.parts.headers["content-length"], "5", "it speaks of another message");
         }
+    }
+
+    #[test]
+    fn what_is_the_connections_own_goes_no_further() {
+        let text = "HTTP/1.1 200 OK\r\nConnection: X-Own, keep-alive, Content-Type\r\nKeep-Alive: timeout=5\r\n\
+                    X-Own: 1\r\nUpgrade: h2c\r\nContent-Type: text/plain\r\nContent-Length: 02, 2\r\n\r\n";
+        let head = head(text).unwrap().unwrap();
+        let fields: Vec<_> = head.parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(fields, [("content-type", &b"text/plain"[..]), ("content-length", b"2")]);
+        assert_eq!(head.framing, Framing::Length(2));
     }
 
     #[test]
@@ -250,7 +350,7 @@ mod tests {
         let switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n";
         assert!(head(switching).is_err(), "nobody asked");
         let asked = Expected { head_only: false, upgrade: true };
-        let head = next(&mut BytesMut::from(switching), asked).unwrap().unwrap();
+        let head = next(&mut BytesMut::from(switching), &mut EmptyLine::default(), asked).unwrap().unwrap();
         assert_eq!(head.parts.status, StatusCode::SWITCHING_PROTOCOLS);
     }
 

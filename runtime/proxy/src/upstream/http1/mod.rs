@@ -19,5 +19,5 @@ mod stream;
 
 pub(crate) use connection::{Broken, Http1};
 pub(crate) use head::Expected;
-pub(crate) use sending::write_field;
+pub(crate) use sending::{Announced, write_field};
 pub(crate) use stream::{Stream, Switched};

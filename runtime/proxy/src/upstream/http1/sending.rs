@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite;
 
 use super::stream::Stream;
 use crate::body::{BodyError, RequestBody};
+use crate::error::ErrorKind;
 
 /// The bytes that wait to be written, and where more come from.
 pub(super) struct Sending {
@@ -19,16 +20,27 @@ pub(super) struct Sending {
     /// Of the body, behind `own`.
     piece: Bytes,
     body: RequestBody,
-    /// The body is sent in chunks.
-    chunked: bool,
+    announced: Announced,
     /// A line end is owed to the chunk before.
     chunk_open: bool,
     /// Nothing more comes from the body.
     ended: bool,
+    /// Bytes, of this request and those before.
+    pub(super) sent: u64,
     /// Something of this request was written.
     pub(super) touched: bool,
     /// All of it was.
     pub(super) done: bool,
+}
+
+/// What the head says of the body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// There is none.
+    Nothing,
+    /// So many bytes are to come.
+    Length(u64),
+    Chunked,
 }
 
 /// Why a request can't be sent on.
@@ -45,9 +57,10 @@ impl Sending {
             own: BytesMut::new(),
             piece: Bytes::new(),
             body: RequestBody::Empty,
-            chunked: false,
+            announced: Announced::Nothing,
             chunk_open: false,
             ended: true,
+            sent: 0,
             touched: false,
             done: true,
         }
@@ -59,15 +72,22 @@ impl Sending {
     }
 
     /// The head is written, and this is the body behind it.
-    pub(super) fn begin(&mut self, body: RequestBody, chunked: bool) {
-        self.ended = matches!(body, RequestBody::Empty) && !chunked;
-        self.body = body;
-        (self.chunked, self.chunk_open, self.touched, self.done) = (chunked, false, false, false);
+    pub(super) fn begin(&mut self, body: RequestBody, announced: Announced) {
+        self.ended = matches!(announced, Announced::Nothing | Announced::Length(0));
+        (self.body, self.announced) = (body, announced);
+        (self.chunk_open, self.touched, self.done) = (false, false, false);
+    }
+
+    /// Keeps little for the next request.
+    pub(super) fn rest(&mut self) {
+        if self.own.capacity() > KEPT {
+            self.own = BytesMut::new();
+        }
     }
 
     /// Nobody wants the rest of it.
     pub(super) fn give_up(&mut self) {
-        *self = Sending::nothing();
+        *self = Sending { sent: self.sent, ..Sending::nothing() };
     }
 
     /// The body, if not a byte of the request was written.
@@ -92,10 +112,10 @@ impl Sending {
             };
             match frame {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.add(data),
-                    Err(frame) => self.end(frame.into_trailers().ok()),
+                    Ok(data) => self.add(data).map_err(SendError::Body)?,
+                    Err(frame) => self.end(frame.into_trailers().ok()).map_err(SendError::Body)?,
                 },
-                None => self.end(None),
+                None => self.end(None).map_err(SendError::Body)?,
                 Some(Err(error)) => return Poll::Ready(Err(SendError::Body(error))),
             }
         }
@@ -116,6 +136,7 @@ impl Sending {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.touched = true;
+            self.sent += written as u64;
             let own = written.min(self.own.len());
             self.own.advance(own);
             self.piece.advance(written - own);
@@ -126,31 +147,49 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    fn add(&mut self, data: Bytes) {
+    /// A piece of the body, which has to fit what was announced: the target takes what follows for another request.
+    fn add(&mut self, data: Bytes) -> Result<(), BodyError> {
         // A chunk without content would be the last one.
         if data.is_empty() {
-            return;
+            return Ok(());
         }
-        if self.chunked {
-            let before = if self.chunk_open { "\r\n" } else { "" };
-            write_text(&mut self.own, format_args!("{before}{:x}\r\n", data.len()));
-            self.chunk_open = true;
+        match &mut self.announced {
+            Announced::Nothing => return Err(BodyError(ErrorKind::ClientBody)),
+            Announced::Length(left) => {
+                *left = left.checked_sub(data.len() as u64).ok_or(BodyError(ErrorKind::ClientBody))?;
+                self.ended = *left == 0;
+            }
+            Announced::Chunked => {
+                let before = if self.chunk_open { "\r\n" } else { "" };
+                write_text(&mut self.own, format_args!("{before}{:x}\r\n", data.len()));
+                self.chunk_open = true;
+            }
         }
         self.piece = data;
+        Ok(())
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) {
-        self.ended = true;
-        if !self.chunked {
-            return;
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), BodyError> {
+        match self.announced {
+            Announced::Chunked => {}
+            Announced::Nothing | Announced::Length(0) => {
+                self.ended = true;
+                return Ok(());
+            }
+            Announced::Length(_) => return Err(BodyError(ErrorKind::ClientBody)),
         }
+        self.ended = true;
         self.own.extend_from_slice(if self.chunk_open { b"\r\n0\r\n" } else { b"0\r\n" });
         for (name, value) in trailers.iter().flatten() {
             write_field(&mut self.own, name.as_str(), value.as_bytes());
         }
         self.own.extend_from_slice(b"\r\n");
+        Ok(())
     }
 }
+
+/// Bytes of room that an idle connection keeps in each direction.
+pub(super) const KEPT: usize = 8 << 10;
 
 /// A line of a head, or of trailers.
 pub(crate) fn write_field(into: &mut BytesMut, name: &str, value: &[u8]) {
