@@ -32,6 +32,7 @@ mod throttling;
 mod tls;
 mod tls_connections;
 mod upgrade;
+mod upstream_early;
 mod upstream_faults;
 mod upstream_http1;
 mod upstream_http2;

@@ -24,6 +24,7 @@ mod program;
 mod proof;
 mod raw;
 mod setup;
+mod upstream;
 mod waiting;
 mod websocket;
 
@@ -41,5 +42,6 @@ pub use program::{Ran, curl, run};
 pub use proof::{announce, proving, scaled};
 pub use raw::Raw;
 pub use setup::{Setup, validate, validate_with};
+pub use upstream::{Peer, Upstream};
 pub use waiting::{eventually, until};
 pub use websocket::WebSocket;
