@@ -117,8 +117,8 @@ struct Told {
     coding: Coding,
     closes: bool,
     keeps_alive: bool,
-    /// Fields that belong to this connection as well.
-    named: SmallVec<[HeaderName; 2]>,
+    /// Fields that belong to this connection as well: seldom there are any.
+    named: Vec<HeaderName>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
