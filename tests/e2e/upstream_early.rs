@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures_util::future::join;
 use http::Method;
 use rustix::process::Signal;
+use serde_json::Value;
 use tokio::time::timeout;
-use tollgate_tests::{Call, Frame, Frames, Gateway, Raw, Setup, Upstream, get, post, until};
+use tollgate_tests::{Call, Frame, Frames, Gateway, Raw, Setup, Upstream, eventually, get, post, until};
 
 use crate::configs::service;
 
@@ -67,13 +68,55 @@ async fn an_upload_goes_on_behind_an_early_answer() {
         });
         assert_eq!(peer.body(&head).await, Some(2_000_000), "{framing}");
         let mut client = bounded("the end of the upload", sending).await.expect("no panic");
-        client.write("GET /origin HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.write("POST /origin HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        client.write("4\r\nnext\r\n0\r\n\r\n").await;
         let mut peer = upstream.next(peer).await;
-        assert!(peer.head().await.starts_with("GET /origin HTTP/1.1\r\n"), "{framing}");
+        let head = peer.head().await;
+        assert!(head.starts_with("POST /origin HTTP/1.1\r\n"), "{framing}");
+        assert_eq!(peer.body(&head).await, Some(4), "{framing}");
         peer.say(LAST).await;
         let answer = client.read_until("\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{framing}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_broke_off_on_its_way_is_not_sent_again() {
+    let upstream = Upstream::bind().await;
+    let gateway = gateway(&upstream, "").await;
+    for (framing, upload) in uploads(2_000_000) {
+        let mut client = Raw::open(gateway.proxy).await;
+        client.write(format!("POST /origin HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")).await;
+        client.write(&upload[..100_000]).await;
+        let mut peer = upstream.accept().await;
+        peer.head().await;
+        let again = upstream.answers(OK);
+        peer.reset();
+        let answer = bounded("an answer", client.read_until("\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{framing}: {answer}");
+        assert!(!again.is_finished(), "{framing}: it came a second time");
+        again.abort();
+    }
+}
+
+/// Of an early answer hyper asks no further than its length.
+#[tokio::test]
+async fn an_early_answer_that_was_sent_whole_is_recorded_as_complete() {
+    let upstream = Upstream::bind().await;
+    let config = "chain = [\"file-log\"]\n".to_owned()
+        + &service("origin", &upstream.url(), "")
+        + "[[plugins]]\nname = \"file-log\"\nconfig = { path = \"access.log\" }\ngrants = { files = [\"access.log\"] }\n";
+    let gateway = Setup::new(config).plugins(&["file-log"]).workers(1).start().await;
+    let mut client = Raw::open(gateway.proxy).await;
+    client.write("POST /origin HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbegun").await;
+    let mut peer = upstream.accept().await;
+    let head = peer.head().await;
+    peer.say("HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nearly").await;
+    client.read_until("early").await;
+    client.write("ends").await;
+    assert_eq!(peer.body(&head).await, Some(9));
+    let record = eventually(PATIENCE, async || serde_json::from_str::<Value>(&gateway.data_file("access.log"))).await;
+    assert_eq!((&record["aborted"], &record["response_bytes"]), (&false.into(), &5.into()), "{record}");
 }
 
 #[tokio::test]

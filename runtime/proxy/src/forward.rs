@@ -128,7 +128,14 @@ impl Errand<'_> {
                 }
                 let wanted = attempts.are_several().then(|| RetryOn::of_status(head.status.as_u16())).flatten();
                 let wanted = wanted.is_some_and(|on| again(on, body));
-                let body = Box::new(UpstreamBody::new(worker, incoming, connection, service.timeouts.idle, in_flight));
+                let body = Box::new(UpstreamBody::new(
+                    worker,
+                    self.ends,
+                    incoming,
+                    connection,
+                    service.timeouts.idle,
+                    in_flight,
+                ));
                 if wanted {
                     set_aside(worker, body);
                     return Outcome::Wanted(ErrorKind::UpstreamFailed);

@@ -320,7 +320,10 @@ impl Account {
 impl Drop for Record {
     fn drop(&mut self) {
         if let Some(heads) = &self.ends.heads {
-            heads.over();
+            match &self.account.request {
+                Some(progress) if !progress.is_done() => progress.before(heads.clone()),
+                _ => heads.over(),
+            }
             if self.closing || self.leaves_body() {
                 self.ends.ending.linger();
             }

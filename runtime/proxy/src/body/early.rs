@@ -12,24 +12,31 @@ use http_body::Frame;
 
 use super::upstream::{Source, broke_off};
 use super::{BodyError, PieceSender, piped};
+use crate::drain::Open;
 use crate::error::ErrorKind;
 use crate::timer::{Elapsed, Idle};
-use crate::upstream::{Broken, Http1, PooledConnection, Sender};
+use crate::upstream::{Broken, Http1, InFlight, PooledConnection, Sender};
 use crate::worker::Shared;
 
-/// Where the body comes from, if there is one.
-pub(super) fn source(worker: &Rc<Shared>, mut connection: PooledConnection, idle: Duration) -> Source {
+/// Where the body comes from, if there is one. `counted`: what the request counts as, until all of it is over.
+pub(super) fn source(
+    worker: &Rc<Shared>,
+    mut connection: PooledConnection,
+    idle: Duration,
+    counted: (InFlight, Option<Open>),
+) -> Source {
     let (worker, (pieces, piped)) = (Rc::clone(worker), piped());
-    let is_over = matches!(&connection.sender, Sender::Http1(http1) if http1.is_over());
+    let Sender::Http1(http1) = &connection.sender else { return Source::Over };
+    let source = if http1.is_over() { Source::Over } else { Source::Early(piped, http1.exact_size()) };
     tokio::task::spawn_local(async move {
+        let _counted = counted;
         let Sender::Http1(http1) = &mut connection.sender else { return };
-        let mut exchange = Both { http1, idle: Idle::new(idle), patience: idle };
-        let passed_on = is_over || exchange.pass_on(pieces).await;
-        if passed_on && exchange.send_rest().await {
+        let mut both = Both { http1, idle: Idle::new(idle), patience: idle };
+        if both.pass_on(pieces).await && both.send_rest().await {
             connection.give_back(&worker.pool);
         }
     });
-    if is_over { Source::Over } else { Source::Early(piped) }
+    source
 }
 
 /// The request and the response that are under way.
@@ -42,7 +49,8 @@ struct Both<'c> {
 impl Both<'_> {
     /// True once the response is passed on whole.
     async fn pass_on(&mut self, pieces: PieceSender) -> bool {
-        loop {
+        // Not by whether somebody reads: who has the whole length asks no further.
+        while !self.http1.is_over() {
             let next = tokio::select! {
                 biased;
                 () = pieces.closed() => return false,
@@ -50,16 +58,11 @@ impl Both<'_> {
             };
             match next {
                 Ok(Some(Ok(frame))) => {
-                    if !self.meanwhile(pieces.send(frame)).await {
-                        return false;
-                    }
+                    self.meanwhile(pieces.send(frame)).await;
                 }
-                Ok(None) => {
-                    self.meanwhile(pieces.end()).await;
-                    return true;
-                }
+                Ok(None) => {}
                 Ok(Some(Err(broken))) => {
-                    pieces.break_off(broke_off(&broken.detail)).await;
+                    pieces.break_off(broke_off(broken.body, &broken.detail)).await;
                     return false;
                 }
                 Err(Elapsed) => {
@@ -68,6 +71,8 @@ impl Both<'_> {
                 }
             }
         }
+        self.meanwhile(pieces.end()).await;
+        true
     }
 
     /// The next piece of the response. As long as the request goes on, the target may take its time.

@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use super::{Attempt, BodyError, PipedBody};
 use crate::error::ErrorKind;
 use crate::fields;
+use crate::framing::Heads;
 use crate::timer::Idle;
 
 /// The body that an upstream is sent. Most requests have none, and are moved often: what a body needs is boxed.
@@ -43,6 +44,8 @@ pub(crate) struct Progress {
     stream: bool,
     /// Somebody wants more of it and the client has not sent it yet.
     awaited: Cell<bool>,
+    /// Told when nothing of it is to come any more.
+    heads: RefCell<Option<Heads>>,
     failed: Cell<Option<ErrorKind>>,
 }
 
@@ -55,7 +58,10 @@ impl RequestBody {
 
 impl Progress {
     pub(crate) fn bounded(most: Option<u64>, version: Version) -> Progress {
-        Progress { most: Cell::new(most), stream: version == Version::HTTP_2, ..Progress::default() }
+        let mut progress = Progress::default();
+        progress.most.set(most);
+        progress.stream = version == Version::HTTP_2;
+        progress
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -83,6 +89,12 @@ impl Progress {
 
     pub(crate) fn finish(&self) {
         self.done.set(true);
+        self.heads.take().iter().for_each(Heads::over);
+    }
+
+    /// What the client sends behind the body, or once nobody reads it, is another head.
+    pub(crate) fn before(&self, heads: Heads) {
+        *self.heads.borrow_mut() = Some(heads);
     }
 
     pub(crate) fn fail(&self, kind: ErrorKind) {
@@ -130,6 +142,12 @@ impl Progress {
                 None
             }
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.heads.take().iter().for_each(Heads::over);
     }
 }
 

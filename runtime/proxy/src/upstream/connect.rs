@@ -95,8 +95,9 @@ impl<F: Future<Output = Answer>> Future for Sent<'_, F> {
 impl SendFailure {
     fn http1(broken: Broken, unsent: Option<RequestBody>) -> SendFailure {
         let Broken { silent, body, detail } = broken;
-        let unsent = unsent.filter(|_| !body);
-        SendFailure { kind: ErrorKind::UpstreamFailed, unsent, refused: false, lost: silent && !body, detail }
+        let unsent = unsent.filter(|_| body.is_none());
+        let lost = silent && body.is_none();
+        SendFailure { kind: body.unwrap_or(ErrorKind::UpstreamFailed), unsent, refused: false, lost, detail }
     }
 
     fn http2(mut error: TrySendError<Request<RequestBody>>) -> SendFailure {

@@ -14,7 +14,8 @@ use super::chunked::{EmptyLine, Malformed, Piece};
 use super::head::{self, Expected, Framing};
 use super::sending::{Announced, KEPT, SendError, Sending};
 use super::stream::{Stream, Switched};
-use crate::body::RequestBody;
+use crate::body::{BodyError, RequestBody};
+use crate::error::ErrorKind;
 use crate::upstream::pool::OpenConnection;
 
 /// A connection, and the request and response under way on it.
@@ -25,12 +26,16 @@ pub(crate) struct Http1 {
     read: BytesMut,
     /// Bytes to read at once: more for a target that fills what it is given.
     room: usize,
+    /// It held more than an idle connection keeps.
+    grew: bool,
     expected: Expected,
     receiving: Receiving,
     /// Something came since the request began.
     heard: bool,
     /// The target takes nothing more of the request.
     refuses: bool,
+    /// The request's body broke off.
+    body_failure: Option<ErrorKind>,
     /// Another request may follow, as far as is known.
     keeps: bool,
     _open: OpenConnection,
@@ -49,8 +54,8 @@ enum Receiving {
 pub(crate) struct Broken {
     /// Not a byte of the response came: the target may have closed before it saw the request.
     pub(crate) silent: bool,
-    /// The request's own body broke off.
-    pub(crate) body: bool,
+    /// The request's own body broke off, for this reason.
+    pub(crate) body: Option<ErrorKind>,
     /// For the log.
     pub(crate) detail: String,
 }
@@ -62,10 +67,12 @@ impl Http1 {
             sending: Sending::nothing(),
             read: BytesMut::new(),
             room: LEAST_ROOM,
+            grew: false,
             expected: Expected::default(),
             receiving: Receiving::Nothing,
             heard: false,
             refuses: false,
+            body_failure: None,
             keeps: true,
             _open: open,
         }
@@ -106,9 +113,7 @@ impl Http1 {
             Poll::Pending => None,
         };
         match (sent, outcome) {
-            (Some(SendError::Body(error)), _) => {
-                Poll::Ready(Err(Broken { silent: !self.heard, body: true, detail: error.to_string() }))
-            }
+            (Some(SendError::Body(BodyError(kind))), _) => Poll::Ready(Err(self.unfinished(kind))),
             (_, Some(broken)) => Poll::Ready(Err(broken)),
             (sent, None) => {
                 if let Some(SendError::Connection(error)) = sent {
@@ -122,9 +127,10 @@ impl Http1 {
 
     /// The next piece of the response's body; what is left of the request is sent meanwhile.
     pub(crate) fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if let Some(SendError::Body(error)) = self.poll_send(context) {
+        let _ = self.poll_send(context);
+        if let Some(kind) = self.body_failure {
             self.receiving = Receiving::Nothing;
-            return Poll::Ready(Some(Err(Broken { silent: false, body: true, detail: error.to_string() })));
+            return Poll::Ready(Some(Err(self.unfinished(kind))));
         }
         loop {
             match self.piece() {
@@ -184,10 +190,10 @@ impl Http1 {
     /// Waits for the next request, with little memory.
     pub(crate) fn rest(&mut self) {
         self.sending.rest();
-        if self.read.capacity() > KEPT {
-            self.read = BytesMut::new();
+        // Not by its capacity: that is less than its memory once something was taken from it.
+        if std::mem::take(&mut self.grew) {
+            (self.read, self.room) = (BytesMut::new(), LEAST_ROOM);
         }
-        self.room = LEAST_ROOM;
     }
 
     /// It carries another protocol from now on.
@@ -207,7 +213,10 @@ impl Http1 {
         }
         let Poll::Ready(Err(error)) = self.sending.poll(&mut self.stream, context) else { return None };
         self.keeps = false;
-        self.refuses = matches!(error, SendError::Connection(_));
+        match &error {
+            SendError::Connection(_) => self.refuses = true,
+            SendError::Body(BodyError(kind)) => self.body_failure = Some(*kind),
+        }
         if self.sending.touched {
             self.sending.give_up();
         }
@@ -220,6 +229,11 @@ impl Http1 {
                 return Poll::Ready(Err(self.broken(NO_HEAD)));
             };
             match head::next(&mut self.read, empty_line, self.expected) {
+                // It answers somebody who never asked, as those do that close an idle connection with a 408.
+                Ok(Some(_)) if !self.sending.touched => {
+                    let broken = self.broken("it answered before it had anything of the request");
+                    return Poll::Ready(Err(Broken { silent: true, ..broken }));
+                }
                 Ok(Some(head)) => {
                     let switches = head.parts.status == StatusCode::SWITCHING_PROTOCOLS;
                     if switches && !self.sending.done {
@@ -270,6 +284,7 @@ impl Http1 {
         let room = self.read.capacity() - self.read.len();
         let read = ready!(poll_read_buf(Pin::new(&mut self.stream), context, &mut self.read))?;
         self.heard |= read > 0;
+        self.grew |= self.read.len() > KEPT || self.room > KEPT;
         if read == room {
             self.room = MOST_ROOM.min(2 * self.room);
         }
@@ -279,7 +294,11 @@ impl Http1 {
     fn broken(&mut self, detail: impl ToString) -> Broken {
         self.keeps = false;
         self.receiving = Receiving::Nothing;
-        Broken { silent: false, body: false, detail: detail.to_string() }
+        Broken { silent: false, body: None, detail: detail.to_string() }
+    }
+
+    fn unfinished(&self, kind: ErrorKind) -> Broken {
+        Broken { silent: !self.heard, body: Some(kind), detail: kind.message().to_owned() }
     }
 }
 

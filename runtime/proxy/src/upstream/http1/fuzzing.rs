@@ -11,7 +11,12 @@ pub fn http1_response(data: &[u8]) {
     let [first, text @ ..] = data else { return };
     let expected = Expected { head_only: first & 1 != 0, upgrade: first & 2 != 0 };
     let whole = read(text, usize::MAX, expected);
-    let cut = read(text, usize::from(first / 4) + 1, expected);
+    let size = usize::from(first / 4) + 1;
+    let mut cut = read(text, size, expected);
+    if whole.is_err() && matches!(cut, Ok(None)) {
+        // Fields that come in pieces are looked at again once they may be whole.
+        cut = read(&[text, b"\r\n\r\n"].concat(), size, expected);
+    }
     assert_eq!(whole.is_ok(), cut.is_ok(), "{whole:?} {cut:?}");
     if let (Ok(whole), Ok(cut)) = (whole, cut) {
         assert_eq!(whole, cut);

@@ -17,6 +17,8 @@ use crate::error::ErrorKind;
 pub(super) struct Sending {
     /// Heads, and what stands between chunks.
     own: BytesMut,
+    /// It had more than an idle connection keeps.
+    grew: bool,
     /// Of the body, behind `own`.
     piece: Bytes,
     body: RequestBody,
@@ -55,6 +57,7 @@ impl Sending {
     pub(super) fn nothing() -> Sending {
         Sending {
             own: BytesMut::new(),
+            grew: false,
             piece: Bytes::new(),
             body: RequestBody::Empty,
             announced: Announced::Nothing,
@@ -73,6 +76,7 @@ impl Sending {
 
     /// The head is written, and this is the body behind it.
     pub(super) fn begin(&mut self, body: RequestBody, announced: Announced) {
+        self.grew |= self.own.len() > KEPT;
         self.ended = matches!(announced, Announced::Nothing | Announced::Length(0));
         (self.body, self.announced) = (body, announced);
         (self.chunk_open, self.touched, self.done) = (false, false, false);
@@ -80,14 +84,15 @@ impl Sending {
 
     /// Keeps little for the next request.
     pub(super) fn rest(&mut self) {
-        if self.own.capacity() > KEPT {
+        // Not by its capacity: that is less than its memory once something was taken from it.
+        if std::mem::take(&mut self.grew) {
             self.own = BytesMut::new();
         }
     }
 
     /// Nobody wants the rest of it.
     pub(super) fn give_up(&mut self) {
-        *self = Sending { sent: self.sent, ..Sending::nothing() };
+        *self = Sending { sent: self.sent, touched: self.touched, ..Sending::nothing() };
     }
 
     /// The body, if not a byte of the request was written.
