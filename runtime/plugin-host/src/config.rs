@@ -31,8 +31,8 @@ pub struct HostConfig {
 /// Limits of one call of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HookLimits {
-    /// Processor time inside the guest; counted in ticks of 10 ms, so the cut comes between `cpu`
-    /// and `cpu` + 10 ms.
+    /// Processor time inside the guest; counted in ticks of 5 ms, so the cut comes between `cpu`
+    /// and `cpu` + 5 ms, or 10 ms where it is less than a tick.
     pub cpu: Duration,
     /// From call to return, waits in host calls included.
     pub wall: Duration,

@@ -9,8 +9,8 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use crate::config::HostConfig;
 
 /// Length of a tick: the grain of processor-time limits, and how long a busy guest keeps the worker
-/// from its other requests.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// from its other requests, twice as long before the first time.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 pub(crate) fn build(config: &HostConfig) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();

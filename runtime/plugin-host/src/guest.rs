@@ -232,7 +232,7 @@ impl ResourceLimiter for MemoryLimit {
 }
 
 /// Processor time for making an instance: its start functions run before any call sets its own.
-const START_TICKS: u64 = 50;
+const START_TICKS: u64 = 100;
 /// Handles that a guest may hold in one hook.
 const VALUES: usize = 4096;
 /// Bytes that the host holds for a guest in one hook, whatever they are copies of.

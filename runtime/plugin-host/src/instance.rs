@@ -204,8 +204,10 @@ where
     Params: ComponentNamedList + Lower,
     Return: ComponentNamedList + Lift + 'static,
 {
-    store.set_epoch_deadline(1);
-    store.data_mut().ticks_left = limits.cpu.as_nanos().div_ceil(TICK.as_nanos()) as u64;
+    // The tick under way does not count: a hook of a few microseconds would pause whenever one ends in it.
+    store.set_epoch_deadline(2);
+    let ticks = limits.cpu.as_nanos().div_ceil(TICK.as_nanos()) as u64;
+    store.data_mut().ticks_left = ticks.saturating_sub(1);
     let outcome = {
         let mut call = pin!(func.call_async(&mut *store, params));
         within(limits.wall, call.as_mut()).await
