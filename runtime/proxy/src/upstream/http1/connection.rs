@@ -278,7 +278,9 @@ impl Http1 {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read.capacity() - self.read.len() < LEAST_ROOM / 4 {
+        // A small response more or less has room in what is left; a large one is not to be read in crumbs.
+        let least = if self.room > LEAST_ROOM { self.room / 2 } else { LEAST_ROOM / 4 };
+        if self.read.capacity() - self.read.len() < least {
             self.read.reserve(self.room);
         }
         let room = self.read.capacity() - self.read.len();
