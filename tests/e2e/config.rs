@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_tests::{Connection, Origin, Setup, eventually, get};
+use tollgate_tests::{Connection, Origin, Setup, eventually, get, until};
 
 use crate::configs::{KEYED, chained, plain};
 
@@ -87,6 +87,26 @@ async fn validate_checks_the_settings_of_plugins() {
     assert!(said.contains("minimum") && said.contains("gateway.toml:14:"), "not what, or not where:\n{said}");
 }
 
+/// Who mends the one should not be told of the other only then.
+#[tokio::test]
+async fn settings_of_plugins_are_checked_in_a_file_that_is_refused_anyway() {
+    let origin = Origin::start();
+    let limits = "[[plugins]]\nname = \"limit\"\nmodule = \"rate-limiting\"\n\
+                  config = { limits = [{ limit = LIMIT, window = \"1m\", by = \"consumer\" }] }\n";
+    let good = plain(&origin) + &limits.replace("LIMIT", "10");
+    let bad = good.replace("limit = 10,", "limit = \"many\",") + "[[typo]]\n";
+    let both = |said: &str| said.contains("unknown key `typo`") && said.contains("many");
+
+    let ran = Setup::new(bad.clone()).plugins(&["rate-limiting"]).validate();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(both(&ran.stderr), "{}", ran.stderr);
+
+    let gateway = Setup::new(good).plugins(&["rate-limiting"]).start().await;
+    gateway.write_config(&bad);
+    let told = async || both(&gateway.status().await["configuration"]["last_error"].to_string());
+    until(Duration::from_secs(20), "both are told", told).await;
+}
+
 #[tokio::test]
 async fn validate_tells_typos_in_settings_at_their_keys() {
     let origin = Origin::start();
@@ -123,6 +143,15 @@ async fn validate_refuses_modules_that_are_not_there() {
     let ran = tollgate_tests::validate_with(&file, &["--allow-missing-modules"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.contains("warning: plugin key-auth"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn validate_refuses_modules_that_can_not_be_used() {
+    let origin = Origin::start();
+    let config = plain(&origin) + "[[plugins]]\nname = \"garbage\"\n";
+    let ran = Setup::new(config).module_bytes("garbage", b"no module").validate();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("plugin `garbage`: ") && ran.stderr.contains("gateway.toml:"), "{ran:?}");
 }
 
 #[tokio::test]

@@ -46,6 +46,14 @@ impl ConfigSet {
             None => Err(problems),
         }
     }
+
+    /// The plugins alone that are right by themselves, of a tree in which something else is wrong: their modules can
+    /// be asked what they think of their settings all the same.
+    pub fn plugins_alone(tree: &Value) -> ConfigSet {
+        let mut elsewhere = Problems::default();
+        let rows = tree.get("plugins").and_then(|rows| entities(rows, &Place::Root.key("plugins"), &mut elsewhere));
+        ConfigSet { plugins: by_name(rows.unwrap_or_default(), &BTreeMap::new()), ..ConfigSet::default() }
+    }
 }
 
 fn decode(tree: &Value, previous: &ConfigSet, problems: &mut Problems) -> Option<ConfigSet> {

@@ -56,6 +56,16 @@ impl Host {
         self.prepare_all(set, &Before { previous: &Prepared::default(), starting: true }).await
     }
 
+    /// What modules refuse of the settings in a set that is not going to serve.
+    pub async fn settings_problems(&self, set: &ConfigSet, previous: &Prepared) -> Vec<SettingsProblem> {
+        let mut found = Vec::new();
+        for (module, plugins) in by_module(set) {
+            let prepared = self.prepare_module(module, &plugins, &Before { previous, starting: false }).await;
+            found.extend(prepared.err().filter(|unfit| !unfit.for_now).into_iter().flat_map(|unfit| unfit.problems));
+        }
+        found
+    }
+
     /// Plugins whose modules were never seen in the folder.
     pub fn missing_modules(&self, set: &ConfigSet) -> Vec<SettingsProblem> {
         let missing = set.plugins.values().filter(|plugin| self.library.is_missing(&plugin.module));
@@ -66,11 +76,17 @@ impl Host {
         missing.map(problem).collect()
     }
 
+    /// Plugins that can't be used although their modules are in the folder.
+    pub fn unusable_modules(&self, set: &ConfigSet, prepared: &Prepared) -> Vec<SettingsProblem> {
+        let degraded = prepared.plugins.iter().filter_map(|(name, plugin)| Some((name, plugin.as_ref().err()?)));
+        let is_there =
+            |name: &Name| set.plugins.get(name).is_some_and(|plugin| !self.library.is_missing(&plugin.module));
+        let present = degraded.filter(|(name, _)| is_there(name));
+        present.map(|(name, reason)| SettingsProblem::new(name, "module", reason.to_string())).collect()
+    }
+
     async fn prepare_all(&self, set: &ConfigSet, before: &Before<'_>) -> Result<Prepared, Vec<SettingsProblem>> {
-        let mut by_module: BTreeMap<&Name, Vec<&Arc<Plugin>>> = BTreeMap::new();
-        for plugin in set.plugins.values() {
-            by_module.entry(&plugin.module).or_default().push(plugin);
-        }
+        let by_module = by_module(set);
         let mut prepared = Prepared::default();
         let mut verdicts = Vec::new();
         let mut unfit = Unfit::default();
@@ -230,6 +246,14 @@ impl ModuleUses {
     fn serve_none(&self) -> bool {
         self.plugins.iter().all(|(_, plugin)| plugin.is_err())
     }
+}
+
+fn by_module(set: &ConfigSet) -> BTreeMap<&Name, Vec<&Arc<Plugin>>> {
+    let mut by_module: BTreeMap<&Name, Vec<&Arc<Plugin>>> = BTreeMap::new();
+    for plugin in set.plugins.values() {
+        by_module.entry(&plugin.module).or_default().push(plugin);
+    }
+    by_module
 }
 
 /// Why a build does not serve its uses.

@@ -77,6 +77,11 @@ impl Document {
         }
     }
 
+    /// Nothing is wrong with the document itself.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// The text of the value at a place written as in [`Problem::path`].
     pub fn locate(&self, path: &str) -> Option<Range<usize>> {
         self.spans.at(path).map(|spans| spans.value.clone())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tollgate_model::ConfigSet;
+use tollgate_model::{ConfigSet, Problems};
 
 use crate::{ConfigReport, Document};
 
@@ -22,6 +22,23 @@ pub struct Loaded {
     pub digest: [u8; 32],
     /// For reporting what turns out wrong later, where it stands in the file.
     pub document: Document,
+}
+
+/// A configuration that is refused.
+#[derive(Debug)]
+pub struct Draft {
+    problems: Problems,
+    /// The plugins that are right by themselves.
+    pub plugins: ConfigSet,
+    pub document: Document,
+}
+
+impl Draft {
+    /// All that is wrong with it: what was found, and `more`.
+    pub fn report(mut self, more: Problems) -> ConfigReport {
+        more.0.into_iter().for_each(|problem| self.problems.add(problem));
+        self.document.report(&self.problems)
+    }
 }
 
 impl FileStore {
@@ -53,6 +70,19 @@ impl FileStore {
         document.expand(env);
         let set = document.read(|tree| ConfigSet::assemble(tree, previous))?;
         Ok(Loaded { set: Arc::new(set), digest, document })
+    }
+
+    /// What there is in a file that [`FileStore::read`] refuses, so that what it can't see of the problems is looked
+    /// for as well (blocking). `None` of a file that can't be parsed, or is not refused.
+    pub fn draft(&self, env: impl Fn(&str) -> Option<String>) -> Option<Draft> {
+        let mut document = Document::open(&self.path).ok()?;
+        document.expand(env);
+        let problems = match ConfigSet::assemble(document.tree(), None) {
+            Err(problems) => problems,
+            Ok(_) if document.is_sound() => return None,
+            Ok(_) => Problems::default(),
+        };
+        Some(Draft { problems, plugins: ConfigSet::plugins_alone(document.tree()), document })
     }
 }
 

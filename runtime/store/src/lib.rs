@@ -18,6 +18,6 @@ pub mod report;
 pub mod watch;
 
 pub use document::Document;
-pub use file::{FileStore, Loaded};
+pub use file::{Draft, FileStore, Loaded};
 pub use report::{ConfigReport, Finding};
 pub use watch::{Watch, Watched};

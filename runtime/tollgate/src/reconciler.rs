@@ -12,7 +12,7 @@ use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 use crate::authorities::ClientAuthorities;
 use crate::certificates::CertificateFiles;
 use crate::config::environment;
-use crate::settings_report::{settings_report, tell_refused};
+use crate::settings_report::{draft_report, settings_report, tell_refused};
 use crate::settled::{self, Look};
 use crate::state::NodeState;
 
@@ -66,8 +66,10 @@ impl Reconciler {
     pub async fn first(&mut self) -> Result<Arc<Snapshot>, ConfigReport> {
         self.host.refresh_all().await;
         let loaded = loop {
-            if let Some(outcome) = self.read_settled().await {
-                break outcome?;
+            match self.read_settled().await {
+                Some(Ok(loaded)) => break loaded,
+                Some(Err(report)) => return Err(self.complete(report).await),
+                None => {}
             }
         };
         let Loaded { set, digest, document } = loaded;
@@ -152,7 +154,7 @@ impl Reconciler {
                 });
                 return self.apply_tls_files(workers).await;
             }
-            Some(Err(report)) => self.refuse(&report),
+            Some(Err(report)) => self.refuse(&self.complete(report).await),
         }
         if modules_changed {
             self.apply_modules(workers).await;
@@ -253,6 +255,14 @@ impl Reconciler {
                 serving.last_error = Some((message, SystemTime::now()));
             }
         });
+    }
+
+    /// With what modules say of the settings in a file that is refused anyway.
+    async fn complete(&self, report: ConfigReport) -> ConfigReport {
+        match self.store.draft(environment) {
+            Some(draft) => draft_report(draft, &self.host, &self.applied.prepared).await,
+            None => report,
+        }
     }
 
     async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {

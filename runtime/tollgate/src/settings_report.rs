@@ -2,17 +2,29 @@
 
 use tollgate_model::decode::Place;
 use tollgate_model::{Problem, Problems};
-use tollgate_plugin_host::{Prepared, SettingsProblem};
-use tollgate_store::{ConfigReport, Document};
+use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
+use tollgate_store::{ConfigReport, Document, Draft};
 
 /// Settings that a module refused, where they stand in the file.
 pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> ConfigReport {
+    document.report(&in_file(document, problems))
+}
+
+/// A configuration that is refused, and what modules would refuse in it: a user who mends the one should not be told
+/// of the other only then.
+pub async fn draft_report(draft: Draft, host: &Host, previous: &Prepared) -> ConfigReport {
+    let refused = host.settings_problems(&draft.plugins, previous).await;
+    let refused = in_file(&draft.document, &refused);
+    draft.report(refused)
+}
+
+fn in_file(document: &Document, problems: &[SettingsProblem]) -> Problems {
     let located = problems.iter().map(|problem| {
         let message = format!("plugin `{}`: {}", problem.plugin, problem.message);
         let located = located(document, "plugins", problem.plugin.as_str(), &problem.path, message);
         Problem { hint: problem.hint.clone(), part: problem.part, ..located }
     });
-    document.report(&Problems(located.collect()))
+    Problems(located.collect())
 }
 
 /// Writes down why plugins are degraded by what their modules refused.

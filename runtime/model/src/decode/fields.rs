@@ -65,6 +65,11 @@ impl<'v, 'p> Fields<'v, 'p> {
         self.value(key).is_some()
     }
 
+    /// Whether there is a key that nobody asked for up to now.
+    pub fn has_unknown(&self) -> bool {
+        self.table.keys().any(|key| !self.known.contains(&key.as_str()))
+    }
+
     /// Notes a problem with the value of `key`.
     pub fn refuse(&mut self, key: &'static str, complaint: impl Into<Complaint>) {
         self.problems.add(Problem::new(&self.place.key(key), complaint));

@@ -44,7 +44,9 @@ impl Decode for Route {
 
 /// A route with nothing to match on is a mistake more often than a wish, and the wish is easily said.
 fn check_conditions(fields: &mut Fields<'_, '_>) {
-    if !["hosts", "paths", "methods", "headers", "query"].into_iter().any(|key| fields.has(key)) {
+    let any = ["hosts", "paths", "methods", "headers", "query"].into_iter().any(|key| fields.has(key));
+    // A key that is unknown may be the misspelt condition: the hint would open the route to everything.
+    if !any && !fields.has_unknown() {
         fields.refuse_table(Complaint::new(
             "the route has no condition: `hosts`, `paths`, `methods`, `headers` or `query`",
             "to match every request write paths = [\"/\"]",

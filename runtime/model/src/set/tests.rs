@@ -210,6 +210,15 @@ fn an_inner_entry_stands_in_the_outer_ones_place() {
     assert!(plain.lint_route(&plain.routes["orders"]).is_empty());
 }
 
+#[test]
+fn a_misspelt_condition_is_no_reason_to_offer_a_route_for_everything() {
+    let mut tree = quickstart();
+    let route = tree["routes"][0].as_object_mut().expect("a table");
+    let paths = route.remove("paths").expect("it has paths");
+    route.insert("pahts".to_owned(), paths);
+    assert_eq!(problems(&tree), ["routes[0].pahts: unknown key `pahts` (did you mean `paths`?)"]);
+}
+
 /// A check that compares each entity with each other one would take minutes here.
 #[test]
 fn ten_thousand_broken_routes_are_checked_in_time() {
