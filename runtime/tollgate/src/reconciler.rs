@@ -12,7 +12,7 @@ use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 use crate::authorities::ClientAuthorities;
 use crate::certificates::CertificateFiles;
 use crate::config::environment;
-use crate::settings_report::{draft_report, settings_report, tell_refused};
+use crate::settings_report::{completed, settings_report, tell_refused};
 use crate::settled::{self, Look};
 use crate::state::NodeState;
 
@@ -68,7 +68,9 @@ impl Reconciler {
         let loaded = loop {
             match self.read_settled().await {
                 Some(Ok(loaded)) => break loaded,
-                Some(Err(report)) => return Err(self.complete(report).await),
+                Some(Err(report)) => {
+                    return Err(completed(report, &self.store, &self.host, &self.applied.prepared).await);
+                }
                 None => {}
             }
         };
@@ -154,7 +156,9 @@ impl Reconciler {
                 });
                 return self.apply_tls_files(workers).await;
             }
-            Some(Err(report)) => self.refuse(&self.complete(report).await),
+            Some(Err(report)) => {
+                self.refuse(&completed(report, &self.store, &self.host, &self.applied.prepared).await);
+            }
         }
         if modules_changed {
             self.apply_modules(workers).await;
@@ -255,14 +259,6 @@ impl Reconciler {
                 serving.last_error = Some((message, SystemTime::now()));
             }
         });
-    }
-
-    /// With what modules say of the settings in a file that is refused anyway.
-    async fn complete(&self, report: ConfigReport) -> ConfigReport {
-        match self.store.draft(environment) {
-            Some(draft) => draft_report(draft, &self.host, &self.applied.prepared).await,
-            None => report,
-        }
     }
 
     async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {

@@ -3,16 +3,19 @@
 use tollgate_model::decode::Place;
 use tollgate_model::{Problem, Problems};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
-use tollgate_store::{ConfigReport, Document, Draft};
+use tollgate_store::{ConfigReport, Document, FileStore};
+
+use crate::config::environment;
 
 /// Settings that a module refused, where they stand in the file.
 pub fn settings_report(document: &Document, problems: &[SettingsProblem]) -> ConfigReport {
     document.report(&in_file(document, problems))
 }
 
-/// A configuration that is refused, and what modules would refuse in it: a user who mends the one should not be told
-/// of the other only then.
-pub async fn draft_report(draft: Draft, host: &Host, previous: &Prepared) -> ConfigReport {
+/// Why a file is refused, together with what modules would refuse of the settings in it: a user who mends the one should
+/// not be told of the other only then.
+pub async fn completed(report: ConfigReport, store: &FileStore, host: &Host, previous: &Prepared) -> ConfigReport {
+    let Some(draft) = store.draft(environment) else { return report };
     let refused = host.settings_problems(&draft.plugins, previous).await;
     let refused = in_file(&draft.document, &refused);
     draft.report(refused)

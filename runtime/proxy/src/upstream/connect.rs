@@ -55,7 +55,8 @@ impl ConnectionPool {
     }
 }
 
-/// What came of a request, without fields of its connection alone (but for Upgrade with a 101); the body of a response over HTTP/1.1 is read from its connection.
+/// What came of a request. The head has no fields of its connection alone, but for Upgrade with a 101; the body of a
+/// response over HTTP/1.1 is read from its connection.
 pub(crate) type Answered = Result<(response::Parts, Option<Incoming>), SendFailure>;
 
 /// What HTTP/2 comes to.

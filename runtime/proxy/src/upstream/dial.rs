@@ -11,6 +11,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tollgate_model::entity::{Protocol, Timeouts};
 
 use super::endpoint::Place;
@@ -67,7 +68,7 @@ async fn opened(
     let Some(settings) = &endpoint.tls else {
         return match wanted {
             Protocol::Http2 => Multiplex::open(stream, epoch, timeouts, count).await.map(Opened::Http2),
-            _ => Ok(http1(Stream::Plain(stream), epoch, endpoint, count)),
+            _ => Ok(http1(Either::Left(stream), epoch, endpoint, count)),
         };
     };
     let secure = settings.connector(http1_only).connect(settings.name(), stream).await.map_err(refused)?;
@@ -76,7 +77,7 @@ async fn opened(
             Multiplex::open(secure, epoch, timeouts, count).await.map(Opened::Http2)
         }
         (Protocol::Http2, false) => Err(failed("the target did not agree to HTTP/2 (ALPN)")),
-        _ => Ok(http1(Stream::Tls(Box::new(secure)), epoch, endpoint, count)),
+        _ => Ok(http1(Either::Right(Box::new(secure)), epoch, endpoint, count)),
     }
 }
 

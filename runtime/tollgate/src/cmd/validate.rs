@@ -5,13 +5,13 @@ use tollgate_keys::Pepper;
 use tollgate_limits::Local;
 use tollgate_plugin_host::{Host, Prepared};
 use tollgate_proxy::{Builder, TlsServer};
-use tollgate_store::{ConfigReport, FileStore};
+use tollgate_store::FileStore;
 
 use super::Invalid;
 use crate::certificates::{CertificateFiles, CertificateReport};
 use crate::cli::ValidateArgs;
 use crate::config::{NodeConfig, environment};
-use crate::settings_report::{draft_report, settings_report};
+use crate::settings_report::{completed, settings_report};
 
 /// Checks what `run` would check before it serves. Modules that are missing are refused, or only told
 /// if the caller says that they are on the nodes that serve.
@@ -23,28 +23,34 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     }
     let store = FileStore::open(&config.store);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let host = runtime.block_on(async {
+        let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
+        host.refresh_all().await;
+        Ok::<_, anyhow::Error>(host)
+    })?;
     let loaded = match store.read(None, environment) {
         Ok(loaded) => loaded,
-        Err(report) => return Err(Invalid(runtime.block_on(complete(report, &store, &config))?).into()),
+        Err(report) => {
+            let report = runtime.block_on(completed(report, &store, &host, &Prepared::default()));
+            return Err(Invalid(report).into());
+        }
     };
     let plugins = &config.plugins.folder;
     if !loaded.set.plugins.is_empty() && !plugins.is_dir() {
         println!("warning: the plugins folder {} is missing", plugins.display());
     }
     let prepared = runtime.block_on(async {
-        let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
-        host.refresh_all().await;
         let missing = if args.allow_missing_modules { Vec::new() } else { host.missing_modules(&loaded.set) };
-        let prepared = match host.prepare(&loaded.set, &Prepared::default()).await {
+        match host.prepare(&loaded.set, &Prepared::default()).await {
             Ok(prepared) => {
                 let refused: Vec<_> =
                     missing.into_iter().chain(host.unusable_modules(&loaded.set, &prepared)).collect();
                 if refused.is_empty() { Ok(prepared) } else { Err(refused) }
             }
             Err(problems) => Err(missing.into_iter().chain(problems).collect()),
-        };
-        Ok::<_, anyhow::Error>(prepared.map_err(|problems| Invalid(settings_report(&loaded.document, &problems))))
-    })??;
+        }
+    });
+    let prepared = prepared.map_err(|problems: Vec<_>| Invalid(settings_report(&loaded.document, &problems)))?;
     for (name, plugin) in &prepared.plugins {
         if let Err(reason) = plugin {
             println!("warning: plugin {name}: {reason}; its routes would answer 503 on this node");
@@ -77,12 +83,4 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         set.plugins.len()
     );
     Ok(())
-}
-
-/// With what modules say of the settings in a file that is refused anyway.
-async fn complete(report: ConfigReport, store: &FileStore, config: &NodeConfig) -> anyhow::Result<ConfigReport> {
-    let Some(draft) = store.draft(environment) else { return Ok(report) };
-    let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
-    host.refresh_all().await;
-    Ok(draft_report(draft, &host, &Prepared::default()).await)
 }

@@ -13,7 +13,7 @@ use tokio_util::io::poll_read_buf;
 use super::chunked::{EmptyLine, Malformed, Piece};
 use super::head::{self, Expected, Framing};
 use super::sending::{Announced, KEPT, SendError, Sending};
-use super::stream::{Stream, Switched};
+use super::{Stream, Switched};
 use crate::body::{BodyError, RequestBody};
 use crate::error::ErrorKind;
 use crate::upstream::pool::OpenConnection;

@@ -15,9 +15,18 @@ mod connection;
 pub(crate) mod fuzzing;
 mod head;
 mod sending;
-mod stream;
 
 pub(crate) use connection::{Broken, Http1};
 pub(crate) use head::Expected;
 pub(crate) use sending::{Announced, write_field};
-pub(crate) use stream::{Stream, Switched};
+
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+
+use crate::protocol::Opened;
+
+/// What a connection's bytes go over: in clear, or with TLS.
+pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+/// A connection that changed to another protocol: what was read of that already, then the rest.
+pub(crate) type Switched = Opened<Stream>;

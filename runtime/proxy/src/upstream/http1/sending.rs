@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
-use super::stream::Stream;
+use super::Stream;
 use crate::body::{BodyError, RequestBody};
 use crate::error::ErrorKind;
 
