@@ -6,11 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
-use crate::abi::{LogRecord, Text};
+use crate::abi::{LOG_RECORD_SIZE, log_record};
 use crate::plugin::PluginUse;
 use crate::worker::Worker;
 
@@ -69,9 +68,10 @@ struct Backlog {
     last: (usize, usize),
 }
 
+/// As the ABI has it: records of one size, and the texts that they have slices of.
 #[derive(Default)]
 struct Batch {
-    records: Vec<LogRecord>,
+    records: Vec<u8>,
     texts: Vec<u8>,
 }
 
@@ -127,10 +127,10 @@ impl Worker {
     }
 
     async fn give(&self, plugin: &Arc<PluginUse>, batch: Batch) {
-        let count = batch.records.len() as u64;
+        let count = batch.count() as u64;
         let outcome = match self.pool(plugin).lease(plugin).await {
             Ok(mut lease) => {
-                let outcome = lease.instance().log(plugin, batch.records, Bytes::from(batch.texts)).await;
+                let outcome = lease.instance().log(plugin, &batch.records, &batch.texts).await;
                 if outcome.is_ok() {
                     lease.give_back(plugin);
                 }
@@ -202,7 +202,7 @@ impl Backlog {
     }
 
     fn records(&self) -> usize {
-        self.batches.iter().map(|batch| batch.records.len()).sum()
+        self.batches.iter().map(Batch::count).sum()
     }
 }
 
@@ -211,45 +211,22 @@ impl Batch {
         Batch { records: Vec::with_capacity(records), texts: Vec::with_capacity(bytes) }
     }
 
+    fn count(&self) -> usize {
+        self.records.len() / LOG_RECORD_SIZE
+    }
+
     fn is_full(&self) -> bool {
-        self.records.len() >= RECORDS || self.texts.len() > TEXT_BYTES
+        self.count() >= RECORDS || self.texts.len() > TEXT_BYTES
     }
 
     /// What it takes in memory.
     fn bytes(&self) -> usize {
-        self.records.len() * size_of::<LogRecord>() + self.texts.len()
+        self.records.len() + self.texts.len()
     }
 
     fn push(&mut self, request: &FinishedRequest<'_>) {
-        let texts = &mut self.texts;
-        let mut text = |slice: &str| {
-            let start = texts.len() as u32;
-            texts.extend_from_slice(slice.as_bytes());
-            Text { start, length: slice.len() as u32 }
-        };
-        self.records.push(LogRecord {
-            started_at: request.started_at,
-            duration: request.duration,
-            upstream_duration: request.upstream_duration,
-            request_bytes: request.request_bytes,
-            response_bytes: request.response_bytes,
-            status: request.status,
-            attempts: request.attempts,
-            aborted: request.aborted,
-            request_id: text(request.request_id),
-            client_address: text(request.client_address),
-            method: text(request.method),
-            scheme: text(request.scheme),
-            host: text(request.host),
-            target: text(request.target),
-            http_version: text(request.http_version),
-            user_agent: text(request.user_agent),
-            route: text(request.route),
-            service: text(request.service),
-            upstream: text(request.upstream),
-            consumer: text(request.consumer),
-            fields: text(request.fields),
-        });
+        let record = log_record(request, &mut self.texts);
+        self.records.extend_from_slice(&record);
     }
 }
 
@@ -274,7 +251,7 @@ mod tests {
         for _ in 0..3 {
             assert!(backlog.push(&request));
             let batch = backlog.pop().expect("a batch that is not full");
-            let taken = batch.records.capacity() * size_of::<LogRecord>() + batch.texts.capacity();
+            let taken = batch.records.capacity() + batch.texts.capacity();
             assert!(taken < 2048, "{taken} bytes for one record");
         }
     }
@@ -286,7 +263,7 @@ mod tests {
         let queued = (0..100_000).filter(|_| backlog.push(&request)).count();
         assert!(queued > RECORDS && backlog.bytes < BACKLOG_BYTES + 1024, "{queued} of {} bytes", backlog.bytes);
         let first = backlog.pop().expect("a full batch");
-        assert_eq!((first.records.len(), backlog.records()), (RECORDS, queued - RECORDS));
+        assert_eq!((first.count(), backlog.records()), (RECORDS, queued - RECORDS));
         assert!(backlog.push(&request), "a batch was handed over");
         while backlog.pop().is_some() {}
         assert_eq!(backlog.bytes, 0);

@@ -14,20 +14,14 @@ pub(crate) const TICK: Duration = Duration::from_millis(5);
 
 pub(crate) fn build(config: &HostConfig) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
-    // Set, not defaulted: a component takes several core instances (its shims), each slot is
-    // address space only until it is used.
-    pool.total_component_instances(config.instances)
-        .total_core_instances(config.instances * CORE_INSTANCES)
-        .max_core_instances_per_component(CORE_INSTANCES)
+    // Set, not defaulted: each slot is address space only until it is used.
+    pool.total_core_instances(config.instances)
         .total_memories(config.instances)
-        .max_memories_per_component(1)
         .max_memories_per_module(1)
-        .total_tables(config.instances * TABLES)
-        .max_tables_per_component(TABLES)
+        .total_tables(config.instances)
         .max_tables_per_module(1)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(config.memory)
-        .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
         .total_stacks(config.instances)
         .max_unused_warm_slots(64)
@@ -37,7 +31,6 @@ pub(crate) fn build(config: &HostConfig) -> wasmtime::Result<Engine> {
     let mut settings = Config::new();
     settings
         .epoch_interruption(true)
-        .wasm_component_model(true)
         .wasm_simd(true)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
@@ -82,9 +75,6 @@ impl Drop for Ticker {
 const MEMORY_RESERVATION: u64 = 4 << 30;
 /// Instances whose reservations fit into the 128 TiB that a process has, with as much left over.
 pub(crate) const MOST_INSTANCES: u32 = 16_000;
-/// Of one component: the plugin itself and the two shims of the canonical ABI, with room to spare.
-const CORE_INSTANCES: u32 = 8;
-const TABLES: u32 = 4;
 const TABLE_ELEMENTS: usize = 4096;
 /// Stack of a hook's fiber, host frames included.
 const STACK: usize = 512 << 10;

@@ -3,12 +3,12 @@
 
 use crate::masking::Masked;
 use crate::module::cache::{opened, sealed};
-use crate::module::form::to_component;
+use crate::module::form::to_core;
 
-/// A file among the modules is a component, is made one, or is refused with a reason.
+/// A file among the modules becomes one that can be run, or is refused with a reason.
 pub fn module(data: &[u8]) {
-    match to_component(data) {
-        Ok(component) => assert!(component.starts_with(b"\0asm")),
+    match to_core(data) {
+        Ok(core) => assert!(wasmparser::validate(&core).is_ok()),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }

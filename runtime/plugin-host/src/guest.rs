@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use tollgate_limits::{Rule, Standing};
-use wasmtime::{ResourceLimiter, bail};
+use wasmtime::{Memory, ResourceLimiter, bail};
 
-use crate::abi::FieldName;
+use crate::abi::{FieldName, Reply};
 use crate::exchange::Exchange;
 use crate::host::Services;
 use crate::names::Names;
@@ -37,6 +37,10 @@ pub(crate) struct Guest {
     pub(crate) sinks: Opened<Arc<Sink>>,
     /// Bytes that the host holds on this hook's behalf.
     held: usize,
+    /// Its linear memory, once it is instantiated.
+    pub(crate) linear: Option<Memory>,
+    /// What the import under way still has to hand over.
+    pub(crate) reply: Reply,
     pub(crate) memory: MemoryLimit,
     /// Ticks that this call may still use.
     pub(crate) ticks_left: u64,
@@ -72,6 +76,8 @@ impl Guest {
             rules: Opened::default(),
             sinks: Opened::default(),
             held: 0,
+            linear: None,
+            reply: Reply::Given,
             memory: MemoryLimit { limit: memory, size: 0, refused: false },
             ticks_left: START_TICKS,
         }
@@ -163,6 +169,7 @@ impl Guest {
         self.found.clear();
         self.standings.clear();
         self.held = 0;
+        self.reply = Reply::Given;
         self.exchange.take()
     }
 

@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tollgate_limits::Local;
-use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::{Engine, Linker};
 
 use crate::config::HostConfig;
 use crate::engine::{self, Ticker};

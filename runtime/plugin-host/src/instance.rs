@@ -10,18 +10,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use tokio::time::Sleep;
-use wasmtime::component::{ComponentNamedList, Instance as Linked, Lift, Lower, TypedFunc};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, TypedFunc, UpdateDeadline, WasmParams, WasmResults};
 
-use crate::abi::{self, Action, ConfigProblem, LogRecord};
+use crate::abi::{Action, ConfigProblem};
 use crate::config::HookLimits;
 use crate::engine::TICK;
 use crate::error::{CpuExceeded, HookError, HookErrorKind};
 use crate::exchange::Exchange;
+use crate::exports::Exports;
 use crate::guest::{Guest, Phase};
 use crate::host::Services;
-use crate::module::{Hooks, ModuleGeneration};
-use crate::plugin::PluginUse;
+use crate::module::ModuleGeneration;
+use crate::plugin::{PluginUse, Subscription};
 use crate::ports::sink::Sink;
 
 pub(crate) struct Instance {
@@ -48,18 +48,7 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
 }
 
-type Accepted = Result<abi::Subscription, Vec<ConfigProblem>>;
-type LogParams = (u32, Vec<LogRecord>, Bytes);
-
-pub(crate) struct Exports {
-    configure: TypedFunc<(u32, Bytes), (Accepted,)>,
-    release: TypedFunc<(u32,), ()>,
-    on_request: Option<TypedFunc<(u32,), (Action,)>>,
-    on_request_body: Option<TypedFunc<(u32, bool), (Action,)>>,
-    on_response: Option<TypedFunc<(u32,), ()>>,
-    on_response_body: Option<TypedFunc<(u32, bool), ()>>,
-    on_log: Option<TypedFunc<LogParams, ()>>,
-}
+pub(crate) type Accepted = Result<Subscription, Vec<ConfigProblem>>;
 
 impl Instance {
     pub(crate) async fn start(module: &ModuleGeneration, services: &Arc<Services>) -> Result<Instance, Fault> {
@@ -67,17 +56,16 @@ impl Instance {
         let linked = module.pre().instantiate_async(&mut store).await.map_err(|error| instantiation(&error))?;
         let exports = Exports::find(&mut store, &linked, module.manifest().hooks)
             .map_err(|error| Fault::trap(format!("{error:#}")))?;
+        exports.initialize(&mut store).await?;
         Ok(Instance { store, exports, configured: HashSet::default(), swept: 0 })
     }
 
     /// Hands the use's settings to the guest. Inner `Err`: the guest refused them.
     pub(crate) async fn configure(&mut self, plugin: &Arc<PluginUse>) -> Result<Accepted, Fault> {
         self.begin(plugin, Phase::Configuring, None);
-        let settings = Bytes::copy_from_slice(plugin.settings());
-        let limits = plugin.limits().for_configuration();
-        let outcome = call(&mut self.store, &self.exports.configure, (plugin.id(), settings), limits).await;
+        let outcome = self.exports.configure(&mut self.store, plugin).await;
         self.store.data_mut().finish();
-        let (accepted,) = outcome?;
+        let accepted = outcome?;
         if accepted.is_ok() {
             self.configured.insert(plugin.id());
         }
@@ -98,7 +86,7 @@ impl Instance {
         let gone: Vec<u32> = self.configured.iter().filter(|id| !live.contains(id)).copied().collect();
         for id in gone {
             self.configured.remove(&id);
-            call(&mut self.store, &self.exports.release, (id,), RELEASE).await?;
+            call(&mut self.store, &self.exports.release, id, RELEASE).await?;
             self.store.data_mut().forget(id);
         }
         Ok(())
@@ -123,16 +111,16 @@ impl Instance {
         let (id, limits, store) = (plugin.id(), plugin.limits(), &mut self.store);
         let outcome = match (&hook, &self.exports) {
             (Hook::Request, Exports { on_request: Some(func), .. }) => {
-                call(store, func, (id,), limits).await.map(|(action,)| action)
+                call(store, func, id, limits).await.and_then(action)
             }
             (Hook::RequestBody { end, .. }, Exports { on_request_body: Some(func), .. }) => {
-                call(store, func, (id, *end), limits).await.map(|(action,)| action)
+                call(store, func, (id, (*end).into()), limits).await.and_then(action)
             }
             (Hook::Response, Exports { on_response: Some(func), .. }) => {
-                call(store, func, (id,), limits).await.map(|()| Action::Continue)
+                call(store, func, id, limits).await.map(|()| Action::Continue)
             }
             (Hook::ResponseBody { end, .. }, Exports { on_response_body: Some(func), .. }) => {
-                call(store, func, (id, *end), limits).await.map(|()| Action::Continue)
+                call(store, func, (id, (*end).into()), limits).await.map(|()| Action::Continue)
             }
             // A subscription is checked against the manifest before it is accepted.
             _ => Ok(Action::Continue),
@@ -140,18 +128,10 @@ impl Instance {
         (self.store.data_mut().finish(), outcome)
     }
 
-    pub(crate) async fn log(
-        &mut self,
-        plugin: &Arc<PluginUse>,
-        records: Vec<LogRecord>,
-        texts: Bytes,
-    ) -> Result<(), Fault> {
-        let Some(func) = &self.exports.on_log else { return Ok(()) };
-        let limits = plugin.limits();
-        let guest = self.store.data_mut();
-        guest.phase = Phase::Log;
-        guest.plugin = Some(Arc::clone(plugin));
-        let outcome = call(&mut self.store, func, (plugin.id(), records, texts), limits).await;
+    /// Hands over finished requests: records as the ABI has them, and their texts.
+    pub(crate) async fn log(&mut self, plugin: &Arc<PluginUse>, records: &[u8], texts: &[u8]) -> Result<(), Fault> {
+        self.begin(plugin, Phase::Log, None);
+        let outcome = self.exports.log(&mut self.store, plugin, records, texts).await;
         self.store.data_mut().finish();
         outcome
     }
@@ -174,11 +154,10 @@ impl Instance {
     }
 }
 
-/// A store that charges ticks, yields at each of them, and bounds memory and what a guest may pass.
+/// A store that charges ticks, yields at each of them, and bounds memory.
 pub(crate) fn bounded_store(engine: &wasmtime::Engine, guest: Guest) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.memory);
-    store.set_hostcall_fuel(HOSTCALL_BYTES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         let guest = store.data_mut();
@@ -193,7 +172,7 @@ pub(crate) fn bounded_store(engine: &wasmtime::Engine, guest: Guest) -> Store<Gu
     store
 }
 
-/// Calls into the guest within the limits.
+/// One call into the guest within the limits.
 pub(crate) async fn call<Params, Return>(
     store: &mut Store<Guest>,
     func: &TypedFunc<Params, Return>,
@@ -201,16 +180,25 @@ pub(crate) async fn call<Params, Return>(
     limits: HookLimits,
 ) -> Result<Return, Fault>
 where
-    Params: ComponentNamedList + Lower,
-    Return: ComponentNamedList + Lift + 'static,
+    Params: WasmParams + Sync,
+    Return: WasmResults + Sync,
 {
+    bounded(store, limits, async |store| func.call_async(store, params).await).await
+}
+
+/// Calls into the guest, all together within the limits.
+pub(crate) async fn bounded<T>(
+    store: &mut Store<Guest>,
+    limits: HookLimits,
+    calls: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
+) -> Result<T, Fault> {
     // The tick under way does not count: a hook of a few microseconds would pause whenever one ends in it.
     store.set_epoch_deadline(2);
     let ticks = limits.cpu.as_nanos().div_ceil(TICK.as_nanos()) as u64;
     store.data_mut().ticks_left = ticks.saturating_sub(1);
     let outcome = {
-        let mut call = pin!(func.call_async(&mut *store, params));
-        within(limits.wall, call.as_mut()).await
+        let mut calls = pin!(calls(&mut *store));
+        within(limits.wall, calls.as_mut()).await
     };
     match outcome {
         Some(Ok(returned)) => Ok(returned),
@@ -233,28 +221,6 @@ async fn within<T>(time: Duration, mut call: Pin<&mut impl Future<Output = T>>) 
     .await
 }
 
-impl Exports {
-    pub(crate) fn find(store: &mut Store<Guest>, linked: &Linked, hooks: Hooks) -> wasmtime::Result<Exports> {
-        fn wanted<P: ComponentNamedList + Lower, R: ComponentNamedList + Lift>(
-            store: &mut Store<Guest>,
-            linked: &Linked,
-            name: &str,
-            wanted: bool,
-        ) -> wasmtime::Result<Option<TypedFunc<P, R>>> {
-            wanted.then(|| linked.get_typed_func(store, name)).transpose()
-        }
-        Ok(Exports {
-            configure: linked.get_typed_func(&mut *store, "configure")?,
-            release: linked.get_typed_func(&mut *store, "release")?,
-            on_request: wanted(store, linked, "on-request", hooks.request)?,
-            on_request_body: wanted(store, linked, "on-request-body", hooks.request_body)?,
-            on_response: wanted(store, linked, "on-response", hooks.response)?,
-            on_response_body: wanted(store, linked, "on-response-body", hooks.response_body)?,
-            on_log: wanted(store, linked, "on-log", hooks.log)?,
-        })
-    }
-}
-
 impl Fault {
     pub(crate) fn trap(detail: String) -> Fault {
         Fault { kind: HookErrorKind::Trap, detail }
@@ -271,9 +237,13 @@ impl Fault {
     }
 }
 
+fn action(number: u32) -> Result<Action, Fault> {
+    Action::from_abi(number).map_err(|error| Fault::trap(error.to_string()))
+}
+
 impl HookLimits {
     /// Settings are read once for many requests: they may take longer than a hook.
-    fn for_configuration(self) -> HookLimits {
+    pub(crate) fn for_configuration(self) -> HookLimits {
         HookLimits { cpu: self.cpu.max(CONFIGURE.cpu), wall: self.wall.max(CONFIGURE.wall) }
     }
 }
@@ -302,8 +272,7 @@ fn instantiation(error: &wasmtime::Error) -> Fault {
 
 /// What a guest that used up a tick leaves to the worker's other requests.
 const PAUSE: Duration = Duration::from_millis(1);
-/// Most that a guest may pass in one host call.
-const HOSTCALL_BYTES: usize = 32 << 20;
+pub(crate) const START: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(2) };
 const CONFIGURE: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(5) };
 const RELEASE: HookLimits = HookLimits { cpu: Duration::from_millis(50), wall: Duration::from_secs(1) };
 const DETAIL_CHARS: usize = 500;

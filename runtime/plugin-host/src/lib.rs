@@ -23,6 +23,7 @@ mod config;
 mod engine;
 mod error;
 mod exchange;
+mod exports;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod guest;

@@ -2,7 +2,6 @@ use std::sync::{Arc, OnceLock};
 
 use tollgate_model::entity::{Grants, Isolation, OnError, Plugin};
 
-use crate::abi;
 use crate::config::HookLimits;
 use crate::masking;
 use crate::module::{Hooks, ModuleGeneration};
@@ -80,13 +79,9 @@ impl PluginUse {
     }
 
     /// The module took the settings, and opened these sinks for them.
-    pub(crate) fn accept(&self, subscription: abi::Subscription, sinks: Vec<Arc<Sink>>) {
+    pub(crate) fn accept(&self, subscription: Subscription, sinks: Vec<Arc<Sink>>) {
         let _ = self.sinks.set(sinks);
-        let _ = self.subscription.set(Subscription {
-            hooks: Hooks::from_abi(subscription.hooks),
-            request_body_limit: subscription.request_body_limit,
-            response_body_limit: subscription.response_body_limit,
-        });
+        let _ = self.subscription.set(subscription);
     }
 
     pub(crate) fn shared_name(&self) -> Arc<str> {

@@ -8,11 +8,10 @@ use tollgate_model::entity::{OnError, Plugin};
 use tollgate_model::problem::Complaint;
 use tollgate_model::{ConfigSet, Name};
 
-use crate::abi;
 use crate::host::Host;
 use crate::instance::{Fault, Instance};
-use crate::module::{Hooks, ModuleGeneration, Unavailable, Verdict};
-use crate::plugin::PluginUse;
+use crate::module::{ModuleGeneration, Unavailable, Verdict};
+use crate::plugin::{PluginUse, Subscription};
 use crate::settings::{SettingsProblem, dotted_below_config, schema_problems};
 
 /// Every plugin of a configuration: a use that its module accepted, or why it can't be served.
@@ -359,8 +358,8 @@ fn policy(module: &ModuleGeneration, plugin: &Plugin) -> Vec<(&'static str, Stri
 }
 
 /// What a module wants for a use and can't have.
-fn excess(module: &ModuleGeneration, subscription: abi::Subscription) -> Option<String> {
-    let beyond = Hooks::from_abi(subscription.hooks).beyond(module.manifest().hooks);
+fn excess(module: &ModuleGeneration, subscription: Subscription) -> Option<String> {
+    let beyond = subscription.hooks.beyond(module.manifest().hooks);
     if !beyond.is_empty() {
         return Some(format!("the module wants hooks that its manifest does not name: {}", beyond.join(", ")));
     }

@@ -1,23 +1,33 @@
 use bytes::Bytes;
-use wasmtime::component::{LinkerInstance, WasmList};
-use wasmtime::{StoreContext, StoreContextMut, bail};
+use wasmtime::{Caller, bail};
 
+use super::{Interface, Reply, memory};
 use crate::guest::{Guest, Phase};
 
-pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap("read", |mut store: StoreContextMut<'_, Guest>, (): ()| Ok((piece(store.data_mut())?.clone(),)))?;
-    linker.func_wrap("length", |mut store: StoreContextMut<'_, Guest>, (): ()| {
-        Ok((piece(store.data_mut())?.len() as u64,))
-    })?;
-    linker.func_wrap("write", |mut store: StoreContextMut<'_, Guest>, (bytes,): (WasmList<u8>,)| {
-        if bytes.len() > PIECE_BYTES {
-            return Ok((false,));
-        }
-        let copy = Bytes::copy_from_slice(bytes.as_le_slice(StoreContext::from(&store)));
-        *piece(store.data_mut())? = copy;
-        Ok((true,))
-    })
+pub(super) fn add(body: &mut Interface<'_>) -> wasmtime::Result<()> {
+    body.function("read", read)?;
+    body.function("length", length)?;
+    body.function("write", write)
+}
+
+fn read(mut caller: Caller<'_, Guest>, result: u32) -> wasmtime::Result<u64> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let piece = piece(guest)?.clone();
+    guest.reply(memory, Reply::bytes(piece, result))
+}
+
+fn length(mut caller: Caller<'_, Guest>) -> wasmtime::Result<u64> {
+    Ok(piece(caller.data_mut())?.len() as u64)
+}
+
+fn write(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtime::Result<u32> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let bytes = memory::bytes(memory, start, length)?;
+    if bytes.len() > PIECE_BYTES {
+        return Ok(0);
+    }
+    *piece(guest)? = Bytes::copy_from_slice(bytes);
+    Ok(1)
 }
 
 fn piece(guest: &mut Guest) -> wasmtime::Result<&mut Bytes> {

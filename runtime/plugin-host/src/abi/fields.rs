@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::exchange::EarlyEdit;
 use crate::guest::Guest;
@@ -18,20 +17,20 @@ pub(crate) struct FieldName {
     pub(crate) reserved_in_response: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
+/// What became of an edit, in the WIT's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edit {
-    #[component(name = "done")]
     Done,
-    #[component(name = "invalid")]
     Invalid,
-    #[component(name = "too-large")]
     TooLarge,
-    #[component(name = "too-late")]
     TooLate,
-    #[component(name = "reserved")]
     Reserved,
+}
+
+impl Edit {
+    pub(crate) fn number(self) -> u32 {
+        self as u32
+    }
 }
 
 impl FieldName {
@@ -84,14 +83,22 @@ fn bytes_but(map: &HeaderMap, but: Option<&HeaderName>) -> usize {
     map.iter().filter(|(name, _)| Some(*name) != but).map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// All fields with names of their own, for a guest that wants to see everything.
-pub(crate) fn all(map: &HeaderMap) -> Vec<(String, HeaderValue)> {
-    map.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect()
+/// All fields, for a guest that wants to see everything.
+pub(crate) fn all(map: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    map.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Handles for what [`all`] found.
-pub(crate) fn handles(guest: &mut Guest, all: Vec<(String, HeaderValue)>) -> wasmtime::Result<Vec<(String, u32)>> {
+/// Names and handles for what [`all`] found.
+pub(crate) fn handles(
+    guest: &mut Guest,
+    all: Vec<(HeaderName, HeaderValue)>,
+) -> wasmtime::Result<Vec<(HeaderName, u32)>> {
     all.into_iter().map(|(name, value)| Ok((name, guest.hand_out(Value::Header(value))?))).collect()
+}
+
+/// Handles for the values of one field.
+pub(crate) fn value_handles(guest: &mut Guest, values: Vec<HeaderValue>) -> wasmtime::Result<Vec<u32>> {
+    values.into_iter().map(|value| guest.hand_out(Value::Header(value))).collect()
 }
 
 /// First value that the edits so far would leave for `name`.

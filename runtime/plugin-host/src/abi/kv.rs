@@ -1,75 +1,108 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, WasmList};
+use wasmtime::Caller;
 
+use super::values::VALUE_BYTES;
+use super::{Interface, memory};
 use crate::guest::Guest;
 use crate::ports::kv::KvFailure;
 use crate::value::Value;
 
-#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
-enum Scope {
-    #[component(name = "node")]
-    Node,
-    #[component(name = "cluster")]
-    Cluster,
-}
-
-#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
+/// In the WIT's order.
+#[derive(Clone, Copy)]
 enum Failure {
-    #[component(name = "too-large")]
     TooLarge,
-    #[component(name = "full")]
     Full,
-    #[component(name = "unavailable")]
-    Unavailable,
 }
 
 /// This node stands alone, so both scopes are the node's own store.
-pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("get", |mut store: StoreContextMut<'_, Guest>, (_, key): (Scope, WasmList<u8>)| {
-        let plugin = store.data().plugin()?.shared_name();
-        let found = store.data().services.kv.get(&plugin, key.as_le_slice(&store));
-        // Charged though shared: the handle keeps a value that may be replaced meanwhile.
-        Ok((found.map_or(Ok(0), |found| store.data_mut().hand_out_made(Value::Bytes(found)))?,))
-    })?;
-    linker.func_wrap(
-        "set",
-        |store: StoreContextMut<'_, Guest>, (_, key, value, ttl): (Scope, WasmList<u8>, WasmList<u8>, u64)| {
-            let plugin = store.data().plugin()?.shared_name();
-            let Some(value) = bounded(&store, &value) else { return Ok((Err(Failure::TooLarge),)) };
-            let done = store.data().services.kv.set(&plugin, key.as_le_slice(&store), value, time_to_live(ttl));
-            Ok((done.map_err(failure),))
-        },
-    )?;
-    linker.func_wrap(
-        "compare-and-set",
-        |store: StoreContextMut<'_, Guest>,
-         (_, key, expected, value, ttl): (Scope, WasmList<u8>, u32, WasmList<u8>, u64)| {
-            let plugin = store.data().plugin()?.shared_name();
-            let Some(value) = bounded(&store, &value) else { return Ok((Err(Failure::TooLarge),)) };
-            let expected = store.data().value(expected)?.map(Value::as_bytes);
-            let key = key.as_le_slice(&store);
-            let done = store.data().services.kv.compare_and_set(&plugin, key, expected, value, time_to_live(ttl));
-            Ok((done.map_err(failure),))
-        },
-    )?;
-    linker.func_wrap("delete", |store: StoreContextMut<'_, Guest>, (_, key): (Scope, WasmList<u8>)| {
-        let plugin = store.data().plugin()?.shared_name();
-        Ok((store.data().services.kv.delete(&plugin, key.as_le_slice(&store)),))
-    })
+pub(super) fn add(kv: &mut Interface<'_>) -> wasmtime::Result<()> {
+    kv.function("get", get)?;
+    kv.function("set", set)?;
+    kv.function("compare-and-set", compare_and_set)?;
+    kv.function("delete", delete)
 }
 
-fn bounded(store: &StoreContextMut<'_, Guest>, value: &WasmList<u8>) -> Option<Bytes> {
-    (value.len() <= VALUE_BYTES).then(|| Bytes::copy_from_slice(value.as_le_slice(store)))
+fn get(mut caller: Caller<'_, Guest>, scope: u32, key: u32, key_length: u32) -> wasmtime::Result<u32> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    memory::case(&SCOPES, scope)?;
+    let found = guest.services.kv.get(&guest.plugin()?.shared_name(), memory::bytes(memory, key, key_length)?);
+    // Charged though shared: the handle keeps a value that may be replaced meanwhile.
+    found.map_or(Ok(0), |found| guest.hand_out_made(Value::Bytes(found)))
 }
 
-fn time_to_live(milliseconds: u64) -> Option<Duration> {
+#[expect(clippy::too_many_arguments, reason = "the parameters of the core module's function")]
+fn set(
+    mut caller: Caller<'_, Guest>,
+    scope: u32,
+    key: u32,
+    key_length: u32,
+    value: u32,
+    value_length: u32,
+    time_to_live: u64,
+    result: u32,
+) -> wasmtime::Result<()> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    memory::case(&SCOPES, scope)?;
+    let key = memory::bytes(memory, key, key_length)?;
+    let done = match bounded(memory::bytes(memory, value, value_length)?) {
+        Some(value) => {
+            let plugin = guest.plugin()?.shared_name();
+            guest.services.kv.set(&plugin, key, value, lifetime(time_to_live)).map_err(failure)
+        }
+        None => Err(Failure::TooLarge),
+    };
+    memory::put(memory, result, &returned(done.map(|()| false)))
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parameters of the core module's function")]
+fn compare_and_set(
+    mut caller: Caller<'_, Guest>,
+    scope: u32,
+    key: u32,
+    key_length: u32,
+    expected: u32,
+    value: u32,
+    value_length: u32,
+    time_to_live: u64,
+    result: u32,
+) -> wasmtime::Result<()> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    memory::case(&SCOPES, scope)?;
+    let key = memory::bytes(memory, key, key_length)?;
+    let expected = guest.value(expected)?.map(Value::as_bytes);
+    let done = match bounded(memory::bytes(memory, value, value_length)?) {
+        Some(value) => {
+            let plugin = guest.plugin()?.shared_name();
+            let kv = &guest.services.kv;
+            kv.compare_and_set(&plugin, key, expected, value, lifetime(time_to_live)).map_err(failure)
+        }
+        None => Err(Failure::TooLarge),
+    };
+    memory::put(memory, result, &returned(done))
+}
+
+fn delete(mut caller: Caller<'_, Guest>, scope: u32, key: u32, key_length: u32) -> wasmtime::Result<u32> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    memory::case(&SCOPES, scope)?;
+    let plugin = guest.plugin()?.shared_name();
+    Ok(guest.services.kv.delete(&plugin, memory::bytes(memory, key, key_length)?).into())
+}
+
+/// `result<bool, failure>`, and without what is in `ok` also `result<_, failure>`.
+fn returned(done: Result<bool, Failure>) -> [u8; 2] {
+    match done {
+        Ok(done) => [0, done.into()],
+        Err(failure) => [1, failure as u8],
+    }
+}
+
+fn bounded(value: &[u8]) -> Option<Bytes> {
+    (value.len() <= VALUE_BYTES).then(|| Bytes::copy_from_slice(value))
+}
+
+fn lifetime(milliseconds: u64) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
@@ -80,4 +113,5 @@ fn failure(failure: KvFailure) -> Failure {
     }
 }
 
-const VALUE_BYTES: usize = 64 << 10;
+/// `node` and `cluster`.
+const SCOPES: [(); 2] = [(); 2];

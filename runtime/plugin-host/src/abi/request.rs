@@ -1,159 +1,160 @@
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, header};
-use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, WasmList, WasmStr};
+use wasmtime::Caller;
 
 use super::fields::{self, Edit};
+use super::{Interface, Reply, memory};
 use crate::exchange::{Exchange, RequestHead};
 use crate::guest::Guest;
 use crate::value::Value;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Property {
-    #[component(name = "id")]
     Id,
-    #[component(name = "method")]
     Method,
-    #[component(name = "scheme")]
     Scheme,
-    #[component(name = "host")]
     Host,
-    #[component(name = "path")]
     Path,
-    #[component(name = "query")]
     Query,
-    #[component(name = "client-address")]
     ClientAddress,
-    #[component(name = "peer-address")]
     PeerAddress,
-    #[component(name = "route")]
     Route,
-    #[component(name = "service")]
     Service,
-    #[component(name = "consumer-id")]
     ConsumerId,
-    #[component(name = "consumer-name")]
     ConsumerName,
-    #[component(name = "consumer-custom-id")]
     ConsumerCustomId,
-    #[component(name = "credential-id")]
     CredentialId,
 }
 
-pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    add_reading(linker)?;
-    add_fields(linker)?;
-    add_target(linker)
-}
+pub(super) fn add(request: &mut Interface<'_>) -> wasmtime::Result<()> {
+    request.function("get", get)?;
+    request.function("header", header)?;
+    request.function("header-values", header_values)?;
+    request.function("headers", headers)?;
+    request.function("query-parameter", query_parameter)?;
 
-fn add_reading(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("get", |mut store: StoreContextMut<'_, Guest>, (which,): (Property,)| {
-        let guest = store.data_mut();
-        let value = property(guest.exchange()?, which);
-        if let Some(Value::Bytes(made)) = &value {
-            guest.charge(made.len())?;
-        }
-        Ok((guest.hand_out_some(value)?,))
+    request.function("set-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
+        let guest = caller.data_mut();
+        let value = guest.value(value)?.and_then(Value::to_header);
+        edit_field(guest, name, FieldEdit::Set(value))
     })?;
-    linker.func_wrap("header", |mut store: StoreContextMut<'_, Guest>, (name,): (u32,)| {
-        let guest = store.data_mut();
-        let name = &guest.header_name(name)?.name;
-        let value = guest.exchange.as_ref().and_then(|exchange| exchange.request.headers.get(name)).cloned();
-        guest.exchange()?;
-        Ok((guest.hand_out_some(value.map(Value::Header))?,))
+    request.function("set-header-bytes", |mut caller: Caller<'_, Guest>, name: u32, start: u32, length: u32| {
+        let (memory, guest) = memory::of(&mut caller)?;
+        let value = fields::from_slice(memory::bytes(memory, start, length)?);
+        edit_field(guest, name, FieldEdit::Set(value))
     })?;
-    linker.func_wrap("header-values", |mut store: StoreContextMut<'_, Guest>, (name,): (u32,)| {
-        let guest = store.data_mut();
-        let name = guest.header_name(name)?.name.clone();
-        let values: Vec<HeaderValue> = guest.exchange()?.request.headers.get_all(name).iter().cloned().collect();
-        let handles: wasmtime::Result<Vec<u32>> =
-            values.into_iter().map(|value| guest.hand_out(Value::Header(value))).collect();
-        Ok((handles?,))
+    request.function("set-header-number", |mut caller: Caller<'_, Guest>, name: u32, number: i64| {
+        edit_field(caller.data_mut(), name, FieldEdit::Set(fields::from_number(number)))
     })?;
-    linker.func_wrap("headers", |mut store: StoreContextMut<'_, Guest>, (): ()| {
-        let guest = store.data_mut();
-        let all = fields::all(&guest.exchange()?.request.headers);
-        Ok((fields::handles(guest, all)?,))
+    request.function("append-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
+        let guest = caller.data_mut();
+        let value = guest.value(value)?.and_then(Value::to_header);
+        edit_field(guest, name, FieldEdit::Append(value))
     })?;
-    linker.func_wrap("query-parameter", |mut store: StoreContextMut<'_, Guest>, (name,): (WasmStr,)| {
-        let name = name.to_str(&store)?.into_owned();
-        let guest = store.data_mut();
-        let query = guest.exchange()?.request.uri.query().unwrap_or_default();
-        let value = form_urlencoded::parse(query.as_bytes())
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| Value::Bytes(Bytes::from(value.into_owned())));
-        // What somebody reads who may look up credentials may be one.
-        if value.is_some() && guest.plugin()?.grants().credentials {
-            guest.exchange()?.mask(&name);
-        }
-        Ok((value.map_or(Ok(0), |value| guest.hand_out_made(value))?,))
+    request.function("remove-header", |mut caller: Caller<'_, Guest>, name: u32| {
+        edit_field(caller.data_mut(), name, FieldEdit::Remove)
+    })?;
+
+    request.function("remove-query-parameter", |mut caller: Caller<'_, Guest>, start: u32, length: u32| {
+        let (memory, guest) = memory::of(&mut caller)?;
+        let name = memory::text(memory, start, length)?;
+        remove_query_parameter(guest, name).map(Edit::number)
+    })?;
+    request.function("set-method", |mut caller: Caller<'_, Guest>, method: u32| {
+        set_method(caller.data_mut(), method).map(Edit::number)
+    })?;
+    request.function("set-path", |mut caller: Caller<'_, Guest>, path: u32| {
+        set_path(caller.data_mut(), path).map(Edit::number)
+    })?;
+    request.function("set-query", |mut caller: Caller<'_, Guest>, query: u32| {
+        set_query(caller.data_mut(), query).map(Edit::number)
     })
 }
 
-fn add_fields(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("set-header", |mut store: StoreContextMut<'_, Guest>, (name, value): (u32, u32)| {
-        let value = store.data().value(value)?.and_then(Value::to_header);
-        Ok((edit_field(store.data_mut(), name, FieldEdit::Set(value))?,))
-    })?;
-    linker.func_wrap(
-        "set-header-bytes",
-        |mut store: StoreContextMut<'_, Guest>, (name, bytes): (u32, WasmList<u8>)| {
-            let value = fields::from_slice(bytes.as_le_slice(&store));
-            Ok((edit_field(store.data_mut(), name, FieldEdit::Set(value))?,))
-        },
-    )?;
-    linker.func_wrap("set-header-number", |mut store: StoreContextMut<'_, Guest>, (name, number): (u32, i64)| {
-        Ok((edit_field(store.data_mut(), name, FieldEdit::Set(fields::from_number(number)))?,))
-    })?;
-    linker.func_wrap("append-header", |mut store: StoreContextMut<'_, Guest>, (name, value): (u32, u32)| {
-        let value = store.data().value(value)?.and_then(Value::to_header);
-        Ok((edit_field(store.data_mut(), name, FieldEdit::Append(value))?,))
-    })?;
-    linker.func_wrap("remove-header", |mut store: StoreContextMut<'_, Guest>, (name,): (u32,)| {
-        Ok((edit_field(store.data_mut(), name, FieldEdit::Remove)?,))
-    })
+fn get(mut caller: Caller<'_, Guest>, which: u32) -> wasmtime::Result<u32> {
+    let guest = caller.data_mut();
+    let value = property(guest.exchange()?, memory::case(&PROPERTIES, which)?);
+    if let Some(Value::Bytes(made)) = &value {
+        guest.charge(made.len())?;
+    }
+    guest.hand_out_some(value)
 }
 
-fn add_target(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("remove-query-parameter", |mut store: StoreContextMut<'_, Guest>, (name,): (WasmStr,)| {
-        let name = name.to_str(&store)?.into_owned();
-        // What the upstream is not to see is not for the log either.
-        store.data_mut().exchange()?.mask(&name);
-        let Some(request) = editable(store.data_mut())? else { return Ok((Edit::TooLate,)) };
-        let Some(target) = request.upstream_target() else { return Ok((Edit::Done,)) };
-        let kept = target.query().map(|query| without_parameter(query, &name)).filter(|query| !query.is_empty());
-        let path = target.path().to_owned();
-        Ok((retarget(request, &path, kept.as_deref()),))
-    })?;
-    linker.func_wrap("set-method", |mut store: StoreContextMut<'_, Guest>, (method,): (u32,)| {
-        let method = Method::from_bytes(store.data().bytes(method)?);
-        let Some(request) = editable(store.data_mut())? else { return Ok((Edit::TooLate,)) };
-        match method {
-            // A CONNECT would turn the connection into a tunnel.
-            Ok(method) if method != Method::CONNECT => request.method = method,
-            _ => return Ok((Edit::Invalid,)),
-        }
-        Ok((Edit::Done,))
-    })?;
-    linker.func_wrap("set-path", |mut store: StoreContextMut<'_, Guest>, (path,): (u32,)| {
-        let path = store.data().value(path)?.map(Value::to_bytes).unwrap_or_default();
-        let Some(request) = editable(store.data_mut())? else { return Ok((Edit::TooLate,)) };
-        let Some(path) = std::str::from_utf8(&path).ok().filter(|path| valid_path(path)) else {
-            return Ok((Edit::Invalid,));
-        };
-        let query = request.upstream_target().and_then(PathAndQuery::query).map(str::to_owned);
-        Ok((retarget(request, path, query.as_deref()),))
-    })?;
-    linker.func_wrap("set-query", |mut store: StoreContextMut<'_, Guest>, (query,): (u32,)| {
-        let query = store.data().value(query)?.map(Value::to_bytes);
-        let Some(request) = editable(store.data_mut())? else { return Ok((Edit::TooLate,)) };
-        let Ok(query) = query.as_deref().map(std::str::from_utf8).transpose() else { return Ok((Edit::Invalid,)) };
-        let path = request.upstream_target().map_or("/", PathAndQuery::path).to_owned();
-        Ok((retarget(request, &path, query),))
-    })
+fn header(mut caller: Caller<'_, Guest>, name: u32) -> wasmtime::Result<u32> {
+    let guest = caller.data_mut();
+    let name = &guest.header_name(name)?.name;
+    let value = guest.exchange.as_ref().and_then(|exchange| exchange.request.headers.get(name)).cloned();
+    guest.exchange()?;
+    guest.hand_out_some(value.map(Value::Header))
+}
+
+fn header_values(mut caller: Caller<'_, Guest>, name: u32, result: u32) -> wasmtime::Result<u64> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let name = guest.header_name(name)?.name.clone();
+    let values = guest.exchange()?.request.headers.get_all(name).iter().cloned().collect();
+    let handles = fields::value_handles(guest, values)?;
+    guest.reply(memory, Reply::numbers(&handles, result))
+}
+
+fn headers(mut caller: Caller<'_, Guest>, result: u32) -> wasmtime::Result<u64> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let all = fields::all(&guest.exchange()?.request.headers);
+    let handles = fields::handles(guest, all)?;
+    guest.reply(memory, Reply::fields(handles, result))
+}
+
+fn query_parameter(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtime::Result<u32> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let name = memory::text(memory, start, length)?;
+    let query = guest.exchange()?.request.uri.query().unwrap_or_default();
+    let value = form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| Value::Bytes(Bytes::from(value.into_owned())));
+    // What somebody reads who may look up credentials may be one.
+    if value.is_some() && guest.plugin()?.grants().credentials {
+        guest.exchange()?.mask(name);
+    }
+    value.map_or(Ok(0), |value| guest.hand_out_made(value))
+}
+
+fn remove_query_parameter(guest: &mut Guest, name: &str) -> wasmtime::Result<Edit> {
+    // What the upstream is not to see is not for the log either.
+    guest.exchange()?.mask(name);
+    let Some(request) = editable(guest)? else { return Ok(Edit::TooLate) };
+    let Some(target) = request.upstream_target() else { return Ok(Edit::Done) };
+    let kept = target.query().map(|query| without_parameter(query, name)).filter(|query| !query.is_empty());
+    let path = target.path().to_owned();
+    Ok(retarget(request, &path, kept.as_deref()))
+}
+
+fn set_method(guest: &mut Guest, method: u32) -> wasmtime::Result<Edit> {
+    let method = Method::from_bytes(guest.bytes(method)?);
+    let Some(request) = editable(guest)? else { return Ok(Edit::TooLate) };
+    match method {
+        // A CONNECT would turn the connection into a tunnel.
+        Ok(method) if method != Method::CONNECT => request.method = method,
+        _ => return Ok(Edit::Invalid),
+    }
+    Ok(Edit::Done)
+}
+
+fn set_path(guest: &mut Guest, path: u32) -> wasmtime::Result<Edit> {
+    let path = guest.value(path)?.map(Value::to_bytes).unwrap_or_default();
+    let Some(request) = editable(guest)? else { return Ok(Edit::TooLate) };
+    let Some(path) = std::str::from_utf8(&path).ok().filter(|path| valid_path(path)) else {
+        return Ok(Edit::Invalid);
+    };
+    let query = request.upstream_target().and_then(PathAndQuery::query).map(str::to_owned);
+    Ok(retarget(request, path, query.as_deref()))
+}
+
+fn set_query(guest: &mut Guest, query: u32) -> wasmtime::Result<Edit> {
+    let query = guest.value(query)?.map(Value::to_bytes);
+    let Some(request) = editable(guest)? else { return Ok(Edit::TooLate) };
+    let Ok(query) = query.as_deref().map(std::str::from_utf8).transpose() else { return Ok(Edit::Invalid) };
+    let path = request.upstream_target().map_or("/", PathAndQuery::path).to_owned();
+    Ok(retarget(request, &path, query))
 }
 
 fn property(exchange: &Exchange, which: Property) -> Option<Value> {
@@ -185,11 +186,11 @@ enum FieldEdit {
     Remove,
 }
 
-fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result<Edit> {
+fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result<u32> {
     let field = guest.header_name(name)?.clone();
-    let Some(request) = editable(guest)? else { return Ok(Edit::TooLate) };
+    let Some(request) = editable(guest)? else { return Ok(Edit::TooLate.number()) };
     if field.reserved_in_request {
-        return Ok(Edit::Reserved);
+        return Ok(Edit::Reserved.number());
     }
     let name = &field.name;
     let bytes = match &edit {
@@ -219,7 +220,7 @@ fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result
     if done == Edit::Done {
         guest.charge(bytes)?;
     }
-    Ok(done)
+    Ok(done.number())
 }
 
 /// The head, unless it is already on its way.
@@ -260,6 +261,23 @@ fn without_parameter(query: &str, name: &str) -> String {
     kept.collect::<Vec<_>>().join("&")
 }
 
+/// In the WIT's order.
+const PROPERTIES: [Property; 14] = [
+    Property::Id,
+    Property::Method,
+    Property::Scheme,
+    Property::Host,
+    Property::Path,
+    Property::Query,
+    Property::ClientAddress,
+    Property::PeerAddress,
+    Property::Route,
+    Property::Service,
+    Property::ConsumerId,
+    Property::ConsumerName,
+    Property::ConsumerCustomId,
+    Property::CredentialId,
+];
 const TARGET_BYTES: usize = 16 << 10;
 
 #[cfg(test)]

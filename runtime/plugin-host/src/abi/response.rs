@@ -1,133 +1,128 @@
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, WasmList, WasmStr};
-use wasmtime::{StoreContextMut, bail};
+use wasmtime::{Caller, bail};
 
 use super::fields::{self, Edit};
-use super::values::copied;
+use super::values::bounded;
+use super::{Interface, Reply, memory};
 use crate::exchange::{EarlyEdit, Origin, PreparedAnswer, ResponseSide};
 use crate::guest::{Guest, Phase};
 use crate::value::Value;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
-enum OriginOf {
-    #[component(name = "upstream")]
-    Upstream,
-    #[component(name = "plugin")]
-    Plugin,
-    #[component(name = "gateway")]
-    Gateway,
-}
+pub(super) fn add(response: &mut Interface<'_>) -> wasmtime::Result<()> {
+    response.function("answer", answer)?;
+    response.function("refuse", refuse)?;
 
-pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    add_answers(linker)?;
-    add_reading(linker)?;
-    add_editing(linker)
-}
-
-fn add_answers(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("answer", |mut store: StoreContextMut<'_, Guest>, (status, body): (u16, WasmList<u8>)| {
-        let body = copied(&store, &body, ANSWER_BYTES)?;
-        let status = answer_status(status)?;
-        store.data_mut().exchange()?.response.answer = Some(PreparedAnswer::Body(status, body));
-        Ok(())
+    response.function("status", |mut caller: Caller<'_, Guest>| -> wasmtime::Result<u32> {
+        let head = caller.data_mut().exchange()?.response.head.as_ref();
+        Ok(head.map_or(0, |head| head.status.as_u16().into()))
     })?;
-    linker.func_wrap("refuse", |mut store: StoreContextMut<'_, Guest>, (status, message): (u16, WasmStr)| {
-        let message: String = message.to_str(&store)?.chars().take(MESSAGE_CHARS).collect();
-        let status = answer_status(status)?;
-        store.data_mut().exchange()?.response.answer = Some(PreparedAnswer::Refusal(status, message));
-        Ok(())
+    response.function("origin-of", origin)?;
+    response.function("header", header)?;
+    response.function("header-values", header_values)?;
+    response.function("headers", headers)?;
+
+    response.function("set-status", set_status)?;
+    response.function("set-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
+        let guest = caller.data_mut();
+        let value = guest.value(value)?.and_then(Value::to_header);
+        edit(guest, name, Some(value), EarlyEdit::Set)
+    })?;
+    response.function("set-header-bytes", |mut caller: Caller<'_, Guest>, name: u32, start: u32, length: u32| {
+        let (memory, guest) = memory::of(&mut caller)?;
+        let value = fields::from_slice(memory::bytes(memory, start, length)?);
+        edit(guest, name, Some(value), EarlyEdit::Set)
+    })?;
+    response.function("set-header-number", |mut caller: Caller<'_, Guest>, name: u32, number: i64| {
+        edit(caller.data_mut(), name, Some(fields::from_number(number)), EarlyEdit::Set)
+    })?;
+    response.function("append-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
+        let guest = caller.data_mut();
+        let value = guest.value(value)?.and_then(Value::to_header);
+        edit(guest, name, Some(value), EarlyEdit::Append)
+    })?;
+    response.function("append-header-bytes", |mut caller: Caller<'_, Guest>, name: u32, start: u32, length: u32| {
+        let (memory, guest) = memory::of(&mut caller)?;
+        let value = fields::from_slice(memory::bytes(memory, start, length)?);
+        edit(guest, name, Some(value), EarlyEdit::Append)
+    })?;
+    response.function("remove-header", |mut caller: Caller<'_, Guest>, name: u32| {
+        edit(caller.data_mut(), name, None, |name, _| EarlyEdit::Remove(name))
     })
 }
 
-fn add_reading(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("status", |mut store: StoreContextMut<'_, Guest>, (): ()| {
-        let head = store.data_mut().exchange()?.response.head.as_ref();
-        Ok((head.map_or(0, |head| head.status.as_u16()),))
-    })?;
-    linker.func_wrap("origin-of", |mut store: StoreContextMut<'_, Guest>, (): ()| {
-        match store.data_mut().exchange()?.response.head.as_ref().map(|head| head.origin) {
-            Some(Origin::Upstream) => Ok((OriginOf::Upstream,)),
-            Some(Origin::Plugin) => Ok((OriginOf::Plugin,)),
-            Some(Origin::Gateway) => Ok((OriginOf::Gateway,)),
-            None => bail!("there is no response yet"),
+fn answer(mut caller: Caller<'_, Guest>, status: u32, start: u32, length: u32) -> wasmtime::Result<()> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let body = Bytes::copy_from_slice(bounded(memory::bytes(memory, start, length)?, ANSWER_BYTES)?);
+    let status = answer_status(status)?;
+    guest.exchange()?.response.answer = Some(PreparedAnswer::Body(status, body));
+    Ok(())
+}
+
+fn refuse(mut caller: Caller<'_, Guest>, status: u32, start: u32, length: u32) -> wasmtime::Result<()> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let message: String = memory::text(memory, start, length)?.chars().take(MESSAGE_CHARS).collect();
+    let status = answer_status(status)?;
+    guest.exchange()?.response.answer = Some(PreparedAnswer::Refusal(status, message));
+    Ok(())
+}
+
+/// The number of the case in the WIT.
+fn origin(mut caller: Caller<'_, Guest>) -> wasmtime::Result<u32> {
+    match caller.data_mut().exchange()?.response.head.as_ref().map(|head| head.origin) {
+        Some(Origin::Upstream) => Ok(0),
+        Some(Origin::Plugin) => Ok(1),
+        Some(Origin::Gateway) => Ok(2),
+        None => bail!("there is no response yet"),
+    }
+}
+
+fn header(mut caller: Caller<'_, Guest>, name: u32) -> wasmtime::Result<u32> {
+    let guest = caller.data_mut();
+    let name = guest.header_name(name)?.name.clone();
+    let response = &guest.exchange()?.response;
+    let value = match &response.head {
+        Some(head) => head.headers.get(&name),
+        None => fields::early_value(&response.early, &name),
+    };
+    let value = value.cloned().map(Value::Header);
+    guest.hand_out_some(value)
+}
+
+fn header_values(mut caller: Caller<'_, Guest>, name: u32, result: u32) -> wasmtime::Result<u64> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let name = guest.header_name(name)?.name.clone();
+    let response = &guest.exchange()?.response;
+    let values = match &response.head {
+        Some(head) => head.headers.get_all(&name).iter().cloned().collect(),
+        None => collected(response).get_all(&name).iter().cloned().collect(),
+    };
+    let handles = fields::value_handles(guest, values)?;
+    guest.reply(memory, Reply::numbers(&handles, result))
+}
+
+fn headers(mut caller: Caller<'_, Guest>, result: u32) -> wasmtime::Result<u64> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let response = &guest.exchange()?.response;
+    let all = match &response.head {
+        Some(head) => fields::all(&head.headers),
+        None => fields::all(&collected(response)),
+    };
+    let handles = fields::handles(guest, all)?;
+    guest.reply(memory, Reply::fields(handles, result))
+}
+
+fn set_status(mut caller: Caller<'_, Guest>, status: u32) -> wasmtime::Result<u32> {
+    let response = &mut caller.data_mut().exchange()?.response;
+    let done = match (&mut response.head, answer_status(status)) {
+        _ if response.sent => Edit::TooLate,
+        (Some(head), Ok(status)) => {
+            head.status = status;
+            Edit::Done
         }
-    })?;
-    linker.func_wrap("header", |mut store: StoreContextMut<'_, Guest>, (name,): (u32,)| {
-        let guest = store.data_mut();
-        let name = guest.header_name(name)?.name.clone();
-        let response = &guest.exchange()?.response;
-        let value = match &response.head {
-            Some(head) => head.headers.get(&name),
-            None => fields::early_value(&response.early, &name),
-        };
-        let value = value.cloned().map(Value::Header);
-        Ok((guest.hand_out_some(value)?,))
-    })?;
-    linker.func_wrap("header-values", |mut store: StoreContextMut<'_, Guest>, (name,): (u32,)| {
-        let guest = store.data_mut();
-        let name = guest.header_name(name)?.name.clone();
-        let response = &guest.exchange()?.response;
-        let values: Vec<HeaderValue> = match &response.head {
-            Some(head) => head.headers.get_all(&name).iter().cloned().collect(),
-            None => collected(response).get_all(&name).iter().cloned().collect(),
-        };
-        let handles: wasmtime::Result<Vec<u32>> =
-            values.into_iter().map(|value| guest.hand_out(Value::Header(value))).collect();
-        Ok((handles?,))
-    })?;
-    linker.func_wrap("headers", |mut store: StoreContextMut<'_, Guest>, (): ()| {
-        let guest = store.data_mut();
-        let response = &guest.exchange()?.response;
-        let all = match &response.head {
-            Some(head) => fields::all(&head.headers),
-            None => fields::all(&collected(response)),
-        };
-        Ok((fields::handles(guest, all)?,))
-    })
-}
-
-fn add_editing(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("set-status", |mut store: StoreContextMut<'_, Guest>, (status,): (u16,)| {
-        let response = &mut store.data_mut().exchange()?.response;
-        if response.sent {
-            return Ok((Edit::TooLate,));
-        }
-        let (Some(head), Ok(status)) = (&mut response.head, answer_status(status)) else {
-            return Ok((Edit::Invalid,));
-        };
-        head.status = status;
-        Ok((Edit::Done,))
-    })?;
-    linker.func_wrap("set-header", |mut store: StoreContextMut<'_, Guest>, (name, value): (u32, u32)| {
-        let value = store.data().value(value)?.and_then(Value::to_header);
-        Ok((edit(store.data_mut(), name, Some(value), EarlyEdit::Set)?,))
-    })?;
-    linker.func_wrap(
-        "set-header-bytes",
-        |mut store: StoreContextMut<'_, Guest>, (name, bytes): (u32, WasmList<u8>)| {
-            let value = fields::from_slice(bytes.as_le_slice(&store));
-            Ok((edit(store.data_mut(), name, Some(value), EarlyEdit::Set)?,))
-        },
-    )?;
-    linker.func_wrap("set-header-number", |mut store: StoreContextMut<'_, Guest>, (name, number): (u32, i64)| {
-        Ok((edit(store.data_mut(), name, Some(fields::from_number(number)), EarlyEdit::Set)?,))
-    })?;
-    linker.func_wrap("append-header", |mut store: StoreContextMut<'_, Guest>, (name, value): (u32, u32)| {
-        let value = store.data().value(value)?.and_then(Value::to_header);
-        Ok((edit(store.data_mut(), name, Some(value), EarlyEdit::Append)?,))
-    })?;
-    linker.func_wrap(
-        "append-header-bytes",
-        |mut store: StoreContextMut<'_, Guest>, (name, bytes): (u32, WasmList<u8>)| {
-            let value = fields::from_slice(bytes.as_le_slice(&store));
-            Ok((edit(store.data_mut(), name, Some(value), EarlyEdit::Append)?,))
-        },
-    )?;
-    linker.func_wrap("remove-header", |mut store: StoreContextMut<'_, Guest>, (name,): (u32,)| {
-        Ok((edit(store.data_mut(), name, None, |name, _| EarlyEdit::Remove(name))?,))
-    })
+        _ => Edit::Invalid,
+    };
+    Ok(done.number())
 }
 
 /// Applies an edit to the response, or keeps it for the one to come. `value`: outer `None` for a
@@ -137,24 +132,24 @@ fn edit(
     name: u32,
     value: Option<Option<HeaderValue>>,
     make: fn(HeaderName, HeaderValue) -> EarlyEdit,
-) -> wasmtime::Result<Edit> {
+) -> wasmtime::Result<u32> {
     let field = guest.header_name(name)?.clone();
     if guest.phase == Phase::Log {
         bail!("there is no current request here");
     }
     let response = &mut guest.exchange()?.response;
     if response.sent {
-        return Ok(Edit::TooLate);
+        return Ok(Edit::TooLate.number());
     }
     if field.reserved_in_response {
-        return Ok(Edit::Reserved);
+        return Ok(Edit::Reserved.number());
     }
     let bytes: usize = value.iter().flatten().map(HeaderValue::len).sum();
     let change = match value {
         None => EarlyEdit::Remove(field.name),
         Some(value) => match fields::checked(value) {
             Ok(value) => make(field.name, value),
-            Err(refusal) => return Ok(refusal),
+            Err(refusal) => return Ok(refusal.number()),
         },
     };
     let done = match (&mut response.head, change) {
@@ -169,7 +164,7 @@ fn edit(
     if done == Edit::Done {
         guest.charge(bytes)?;
     }
-    Ok(done)
+    Ok(done.number())
 }
 
 /// What the edits so far would make of an empty response.
@@ -179,7 +174,9 @@ fn collected(response: &ResponseSide) -> HeaderMap {
     preview.head.map(|head| head.headers).unwrap_or_default()
 }
 
-fn answer_status(status: u16) -> wasmtime::Result<StatusCode> {
+/// The canonical ABI passes 16 bits in a word, and ignores the others.
+fn answer_status(status: u32) -> wasmtime::Result<StatusCode> {
+    let status = status as u16;
     match StatusCode::from_u16(status) {
         Ok(code) if (200..=599).contains(&status) => Ok(code),
         _ => bail!("a response has a status from 200 to 599, not {status}"),

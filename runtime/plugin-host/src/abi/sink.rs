@@ -1,30 +1,35 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
-use wasmtime::{StoreContextMut, bail};
+use wasmtime::{AsContextMut, Caller, bail};
 
+use super::{Interface, memory, reply};
 use crate::guest::Guest;
 use crate::plugin::PluginUse;
 use crate::ports::sink::Target;
 
-pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap_async("open", |mut store: StoreContextMut<'_, Guest>, (target,): (WasmStr,)| {
+pub(super) fn add(sink: &mut Interface<'_>) -> wasmtime::Result<()> {
+    sink.waiting("open", |mut caller: Caller<'_, Guest>, (start, length, result): (u32, u32, u32)| {
         Box::new(async move {
-            let target = target.to_str(&store)?.into_owned();
-            let opened = open(store.data_mut(), &target).await?;
+            let (memory, guest) = memory::of(&mut caller)?;
+            let target = memory::text(memory, start, length)?.to_owned();
+            let opened = open(guest, &target).await?;
             // Ticks that passed while the guest waited are not its own.
-            store.set_epoch_deadline(1);
-            Ok((opened,))
+            caller.as_context_mut().set_epoch_deadline(1);
+            let (memory, guest) = memory::of(&mut caller)?;
+            reply::result(guest, memory, opened, result)
         })
     })?;
-    linker.func_wrap("write", |store: StoreContextMut<'_, Guest>, (sink, bytes): (u32, WasmList<u8>)| {
-        let owner = store.data().plugin()?.id();
-        match store.data().sinks.find(owner, sink) {
-            Some(sink) => Ok((sink.write(bytes.as_le_slice(&store).to_vec()),)),
-            None => bail!("sink {sink} was not opened by this use of the plugin"),
-        }
-    })
+    sink.function("write", write)
+}
+
+fn write(mut caller: Caller<'_, Guest>, sink: u32, start: u32, length: u32) -> wasmtime::Result<u32> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let owner = guest.plugin()?.id();
+    match guest.sinks.find(owner, sink) {
+        Some(sink) => Ok(sink.write(memory::bytes(memory, start, length)?.to_vec()).into()),
+        None => bail!("sink {sink} was not opened by this use of the plugin"),
+    }
 }
 
 /// Waits for the disk only where nobody has the target open: a use keeps open what it opened when it

@@ -1,112 +1,155 @@
-//! Types of the interface `types`, and of the hooks' parameters.
+//! What hooks take and return, as it lies in a guest's memory.
 
-use wasmtime::component::{ComponentType, Lift, Lower, flags};
+use wasmtime::bail;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
+use super::memory::{self, case, u32_at, u64_at};
+use crate::batch::FinishedRequest;
+use crate::module::Hooks;
+use crate::plugin::Subscription;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    #[component(name = "continue")]
     Continue,
-    #[component(name = "respond")]
     Respond,
 }
 
-flags! {
-    HookFlags {
-        #[component(name = "request")]
-        const REQUEST;
-        #[component(name = "request-body")]
-        const REQUEST_BODY;
-        #[component(name = "response")]
-        const RESPONSE;
-        #[component(name = "response-body")]
-        const RESPONSE_BODY;
-        #[component(name = "log")]
-        const LOG;
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
-pub(crate) enum Capability {
-    #[component(name = "credentials")]
-    Credentials,
-    #[component(name = "files")]
-    Files,
-    #[component(name = "standard-output")]
-    StandardOutput,
-}
-
-#[derive(Clone, Debug, ComponentType, Lift, Lower)]
-#[component(record)]
+/// What a module says of itself, before any of it was checked.
+#[derive(Debug)]
 pub(crate) struct Manifest {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) description: String,
-    pub(crate) hooks: HookFlags,
-    pub(crate) capabilities: Vec<Capability>,
-    #[component(name = "decides-access")]
+    pub(crate) hooks: Hooks,
+    pub(crate) capabilities: Vec<&'static str>,
     pub(crate) decides_access: bool,
-    #[component(name = "settings-schema")]
     pub(crate) settings_schema: String,
 }
 
-#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
-#[component(record)]
-pub(crate) struct Subscription {
-    pub(crate) hooks: HookFlags,
-    #[component(name = "request-body-limit")]
-    pub(crate) request_body_limit: u64,
-    #[component(name = "response-body-limit")]
-    pub(crate) response_body_limit: u64,
-}
-
-#[derive(Clone, Debug, ComponentType, Lift, Lower)]
-#[component(record)]
+#[derive(Clone, Debug)]
 pub(crate) struct ConfigProblem {
     pub(crate) path: String,
     pub(crate) message: String,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(record)]
-pub(crate) struct Text {
-    pub(crate) start: u32,
-    pub(crate) length: u32,
+impl Action {
+    pub(crate) fn from_abi(number: u32) -> wasmtime::Result<Action> {
+        case(&[Action::Continue, Action::Respond], number)
+    }
 }
 
-#[derive(Clone, Debug, ComponentType, Lift, Lower)]
-#[component(record)]
-pub(crate) struct LogRecord {
-    #[component(name = "started-at")]
-    pub(crate) started_at: u64,
-    pub(crate) duration: u64,
-    #[component(name = "upstream-duration")]
-    pub(crate) upstream_duration: u64,
-    #[component(name = "request-bytes")]
-    pub(crate) request_bytes: u64,
-    #[component(name = "response-bytes")]
-    pub(crate) response_bytes: u64,
-    pub(crate) status: u16,
-    pub(crate) attempts: u16,
-    pub(crate) aborted: bool,
-    #[component(name = "request-id")]
-    pub(crate) request_id: Text,
-    #[component(name = "client-address")]
-    pub(crate) client_address: Text,
-    pub(crate) method: Text,
-    pub(crate) scheme: Text,
-    pub(crate) host: Text,
-    pub(crate) target: Text,
-    #[component(name = "http-version")]
-    pub(crate) http_version: Text,
-    #[component(name = "user-agent")]
-    pub(crate) user_agent: Text,
-    pub(crate) route: Text,
-    pub(crate) service: Text,
-    pub(crate) upstream: Text,
-    pub(crate) consumer: Text,
-    pub(crate) fields: Text,
+/// The `manifest` at `start`.
+pub(crate) fn manifest(memory: &[u8], start: u32) -> wasmtime::Result<Manifest> {
+    let record = memory::bytes(memory, start, MANIFEST_SIZE)?;
+    let mut taken = Taken { memory, left: RETURNED_BYTES };
+    Ok(Manifest {
+        name: taken.text(&record[0..])?,
+        version: taken.text(&record[8..])?,
+        description: taken.text(&record[16..])?,
+        hooks: hooks(record[24]),
+        capabilities: taken.list::<1, _>(&record[28..], |_, &[number]| case(&CAPABILITIES, number.into()))?,
+        decides_access: record[36] != 0,
+        settings_schema: taken.text(&record[40..])?,
+    })
 }
+
+/// What `configure` returned at `start`.
+pub(crate) fn accepted(memory: &[u8], start: u32) -> wasmtime::Result<Result<Subscription, Vec<ConfigProblem>>> {
+    let record = memory::bytes(memory, start, ACCEPTED_SIZE)?;
+    match record[0] {
+        0 => Ok(Ok(Subscription {
+            hooks: hooks(record[8]),
+            request_body_limit: u64_at(record, 16),
+            response_body_limit: u64_at(record, 24),
+        })),
+        1 => {
+            let mut taken = Taken { memory, left: RETURNED_BYTES };
+            let problems = taken.list::<16, _>(&record[8..], |taken, problem| {
+                Ok(ConfigProblem { path: taken.text(problem)?, message: taken.text(&problem[8..])? })
+            });
+            Ok(Err(problems?))
+        }
+        other => bail!("{other} is neither a result nor an error"),
+    }
+}
+
+/// A record of a batch, whose texts go to the end of `texts`.
+pub(crate) fn log_record(request: &FinishedRequest<'_>, texts: &mut Vec<u8>) -> [u8; LOG_RECORD_SIZE] {
+    let mut record = [0; LOG_RECORD_SIZE];
+    let (numbers, rest) = record.split_at_mut(40);
+    let (small, slices) = rest.split_at_mut(8);
+    let numbers = numbers.as_chunks_mut().0.iter_mut().zip([
+        request.started_at,
+        request.duration,
+        request.upstream_duration,
+        request.request_bytes,
+        request.response_bytes,
+    ]);
+    numbers.for_each(|(place, number): (&mut [u8; 8], u64)| *place = number.to_le_bytes());
+    small[0..2].copy_from_slice(&request.status.to_le_bytes());
+    small[2..4].copy_from_slice(&request.attempts.to_le_bytes());
+    small[4] = request.aborted.into();
+    let slices = slices.as_chunks_mut().0.iter_mut().zip([
+        request.request_id,
+        request.client_address,
+        request.method,
+        request.scheme,
+        request.host,
+        request.target,
+        request.http_version,
+        request.user_agent,
+        request.route,
+        request.service,
+        request.upstream,
+        request.consumer,
+        request.fields,
+    ]);
+    slices.for_each(|(place, text): (&mut [u8; 8], &str)| {
+        *place = (texts.len() as u64 | (text.len() as u64) << 32).to_le_bytes();
+        texts.extend_from_slice(text.as_bytes());
+    });
+    record
+}
+
+/// What is copied out of a guest's memory: no more than so many bytes, however often it points to the same ones.
+struct Taken<'a> {
+    memory: &'a [u8],
+    left: usize,
+}
+
+impl Taken<'_> {
+    fn text(&mut self, list: &[u8]) -> wasmtime::Result<String> {
+        self.charge(u32_at(list, 4) as usize)?;
+        memory::text(self.memory, u32_at(list, 0), u32_at(list, 4)).map(str::to_owned)
+    }
+
+    fn list<const SIZE: usize, T>(
+        &mut self,
+        list: &[u8],
+        mut element: impl FnMut(&mut Self, &[u8; SIZE]) -> wasmtime::Result<T>,
+    ) -> wasmtime::Result<Vec<T>> {
+        let records = memory::records::<SIZE>(self.memory, u32_at(list, 0), u32_at(list, 4))?;
+        self.charge(records.len().saturating_mul(size_of::<T>()))?;
+        records.iter().map(|record| element(self, record)).collect()
+    }
+
+    fn charge(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => bail!("what a hook returns may have {RETURNED_BYTES} bytes"),
+        }
+        Ok(())
+    }
+}
+
+/// Bits that are none of the WIT's flags are ignored, as the canonical ABI has it.
+fn hooks(flags: u8) -> Hooks {
+    let flag = |bit: u8| flags >> bit & 1 == 1;
+    Hooks { request: flag(0), request_body: flag(1), response: flag(2), response_body: flag(3), log: flag(4) }
+}
+
+const CAPABILITIES: [&str; 3] = ["credentials", "files", "standard-output"];
+const RETURNED_BYTES: usize = 4 << 20;
+const MANIFEST_SIZE: u32 = 48;
+/// Of what `configure` returns: a discriminant and the larger of the two, eight bytes each aligned.
+const ACCEPTED_SIZE: u32 = 32;
+pub(crate) const LOG_RECORD_SIZE: usize = 152;

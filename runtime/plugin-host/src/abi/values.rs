@@ -1,35 +1,43 @@
 use bytes::Bytes;
-use wasmtime::component::{LinkerInstance, WasmList};
-use wasmtime::{StoreContext, StoreContextMut, bail};
+use wasmtime::{Caller, bail};
 
+use super::{Interface, Reply, memory};
 use crate::guest::Guest;
 use crate::value::Value;
 
-pub(super) fn add(linker: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
-    linker.func_wrap("read", |store: StoreContextMut<'_, Guest>, (value,): (u32,)| {
-        Ok((store.data().value(value)?.map_or_else(Bytes::new, Value::to_bytes),))
+pub(super) fn add(values: &mut Interface<'_>) -> wasmtime::Result<()> {
+    values.function("read", read)?;
+    values.function("length", |caller: Caller<'_, Guest>, value: u32| -> wasmtime::Result<u32> {
+        Ok(caller.data().bytes(value)?.len() as u32)
     })?;
-    linker.func_wrap("length", |store: StoreContextMut<'_, Guest>, (value,): (u32,)| {
-        Ok((store.data().bytes(value)?.len() as u32,))
-    })?;
-    linker.func_wrap("make", |mut store: StoreContextMut<'_, Guest>, (bytes,): (WasmList<u8>,)| {
-        let value = Value::Bytes(copied(&store, &bytes, VALUE_BYTES)?);
-        Ok((store.data_mut().hand_out_made(value)?,))
-    })?;
-    linker.func_wrap("equal", |store: StoreContextMut<'_, Guest>, (left, right): (u32, u32)| {
-        let (left, right) = (store.data().bytes(left)?, store.data().bytes(right)?);
-        // No early end: a guest may compare a secret with what a client sent.
-        let different = left.iter().zip(right).fold(0, |seen, (a, b)| seen | (a ^ b));
-        Ok((left.len() == right.len() && std::hint::black_box(different) == 0,))
-    })
+    values.function("make", make)?;
+    values.function("equal", equal)
 }
 
-/// Copies a guest's bytes after checking their number.
-pub(super) fn copied(store: &StoreContextMut<'_, Guest>, bytes: &WasmList<u8>, most: usize) -> wasmtime::Result<Bytes> {
+fn read(mut caller: Caller<'_, Guest>, value: u32, result: u32) -> wasmtime::Result<u64> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    guest.reply(memory, Reply::Value { handle: value, at: result })
+}
+
+fn make(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtime::Result<u32> {
+    let (memory, guest) = memory::of(&mut caller)?;
+    let bytes = bounded(memory::bytes(memory, start, length)?, VALUE_BYTES)?;
+    guest.hand_out_made(Value::Bytes(Bytes::copy_from_slice(bytes)))
+}
+
+fn equal(caller: Caller<'_, Guest>, left: u32, right: u32) -> wasmtime::Result<u32> {
+    let (left, right) = (caller.data().bytes(left)?, caller.data().bytes(right)?);
+    // No early end: a guest may compare a secret with what a client sent.
+    let different = left.iter().zip(right).fold(0, |seen, (a, b)| seen | (a ^ b));
+    Ok((left.len() == right.len() && std::hint::black_box(different) == 0).into())
+}
+
+/// A guest's bytes, if they are not too many.
+pub(super) fn bounded(bytes: &[u8], most: usize) -> wasmtime::Result<&[u8]> {
     if bytes.len() > most {
         bail!("{} bytes are over the limit of {most}", bytes.len());
     }
-    Ok(Bytes::copy_from_slice(bytes.as_le_slice(StoreContext::from(store))))
+    Ok(bytes)
 }
 
 /// Of one value.

@@ -9,8 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use wasmtime::Engine;
-use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 /// The folder, and which engine it is for.
 #[derive(Clone, Debug)]
@@ -24,23 +23,23 @@ impl CodeCache {
         CodeCache { folder: folder.to_owned(), engine: fingerprint(engine) }
     }
 
-    /// The compiled component, when the cache has it and can be trusted.
-    pub(crate) fn load(&self, engine: &Engine, digest: &blake3::Hash) -> Option<Component> {
+    /// The compiled module, when the cache has it and can be trusted.
+    pub(crate) fn load(&self, engine: &Engine, digest: &blake3::Hash) -> Option<Module> {
         let path = self.path(digest);
         if !ours(&self.folder).ok()? || !ours(&path).ok()? {
             return None;
         }
         let file = fs::read(&path).ok()?;
-        let component = match opened(&file) {
+        let module = match opened(&file) {
             #[allow(unsafe_code)]
             // SAFETY: the file was written by `store` below for this very engine version and settings
             // (both are in its name, wasmtime checks them again), nobody but this user could have
             // written it since, and it is whole.
-            Some(code) => unsafe { Component::deserialize(engine, code) },
+            Some(code) => unsafe { Module::deserialize(engine, code) },
             None => Err(wasmtime::Error::msg("the file is not as it was written")),
         };
-        match component {
-            Ok(component) => Some(component),
+        match module {
+            Ok(module) => Some(module),
             Err(error) => {
                 tracing::warn!(path = %path.display(), error = %format!("{error:#}"), "compiled code can't be used, compiling anew");
                 let _ = fs::remove_file(&path);
@@ -50,18 +49,18 @@ impl CodeCache {
     }
 
     /// Keeps compiled code for the next start. A failure costs time, nothing else.
-    pub(crate) fn store(&self, digest: &blake3::Hash, component: &Component) {
-        if let Err(error) = self.try_store(digest, component) {
+    pub(crate) fn store(&self, digest: &blake3::Hash, module: &Module) {
+        if let Err(error) = self.try_store(digest, module) {
             tracing::warn!(folder = %self.folder.display(), %error, "compiled code can't be kept, the next start compiles again");
         }
     }
 
-    fn try_store(&self, digest: &blake3::Hash, component: &Component) -> io::Result<()> {
+    fn try_store(&self, digest: &blake3::Hash, module: &Module) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         if !ours(&self.folder)? {
             return Err(io::Error::other("the folder can be written by others; chmod 700 it"));
         }
-        let code = component.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
+        let code = module.serialize().map_err(|error| io::Error::other(format!("{error:#}")))?;
         let path = self.path(digest);
         let partial = path.with_extension(format!("partial-{}", std::process::id()));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
@@ -119,7 +118,7 @@ fn ours(path: &Path) -> io::Result<bool> {
     Ok(about.uid() == rustix::process::geteuid().as_raw() && !writable_by_others && !about.is_symlink())
 }
 
-/// Of the engine's version, target and settings.
+/// Of the engine's version, target and settings, and of what is made of a module before it is compiled.
 fn fingerprint(engine: &Engine) -> u64 {
     struct Fold(blake3::Hasher);
     impl Hasher for Fold {
@@ -133,9 +132,12 @@ fn fingerprint(engine: &Engine) -> u64 {
     }
     let mut fold = Fold(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut fold);
+    FORM.hash(&mut fold);
     fold.finish()
 }
 
+/// To be counted up when `form` checks files otherwise, or makes something else of them.
+const FORM: u32 = 1;
 /// Compiled modules kept on disk.
 const KEPT: usize = 64;
 

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use wasmtime::Engine;
-use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 use super::cache::CodeCache;
 use super::form;
@@ -51,19 +50,19 @@ impl Compiler {
         Ok(compiler)
     }
 
-    /// The component of a `.wasm`, from the cache or compiled. `patience` counts from its turn on.
-    pub(super) async fn component(
+    /// The code of a `.wasm`, from the cache or compiled. `patience` counts from its turn on.
+    pub(super) async fn module(
         &self,
         engine: &Engine,
         cache: &CodeCache,
         digest: blake3::Hash,
         bytes: Vec<u8>,
         patience: Duration,
-    ) -> Compiled<Component> {
+    ) -> Compiled<Module> {
         let (engine, cache) = (engine.clone(), cache.clone());
         let work = move || match cache.load(&engine, &digest) {
-            Some(component) => Ok(component),
-            None => compile(&engine, &bytes).inspect(|component| cache.store(&digest, component)),
+            Some(module) => Ok(module),
+            None => compile(&engine, &bytes).inspect(|module| cache.store(&digest, module)),
         };
         self.run(work, patience).await
     }
@@ -141,9 +140,9 @@ impl<T> Late<T> {
     }
 }
 
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
-    let component = form::to_component(bytes).map_err(|error| error.to_string())?;
-    Component::from_binary(engine, &component).map_err(|error| format!("can't be compiled: {error:#}"))
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
+    let core = form::to_core(bytes).map_err(|error| error.to_string())?;
+    Module::from_binary(engine, &core).map_err(|error| format!("can't be compiled: {error:#}"))
 }
 
 /// Of this thread only: on Linux niceness belongs to threads.

@@ -3,36 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Linker, Module};
 
 use super::{Hooks, Manifest};
 use crate::abi;
 use crate::config::HookLimits;
+use crate::exports::Exports;
 use crate::guest::Guest;
 use crate::host::Services;
-use crate::instance::{bounded_store, call};
+use crate::instance::bounded_store;
 
 pub(crate) async fn describe(
     engine: &Engine,
-    component: &Component,
+    module: &Module,
     services: &Arc<Services>,
     memory: usize,
 ) -> Result<Manifest, String> {
     let mut linker = Linker::new(engine);
-    linker.define_unknown_imports_as_traps(component).map_err(|error| format!("{error:#}"))?;
+    linker.define_unknown_imports_as_traps(module).map_err(|error| format!("{error:#}"))?;
     let mut store = bounded_store(engine, Guest::new(Arc::clone(services), memory));
-    let linked = linker
-        .instantiate_async(&mut store, component)
-        .await
-        .map_err(|error| format!("can't be started: {error:#}"))?;
-    let describe = linked
-        .get_typed_func::<(), (abi::Manifest,)>(&mut store, "describe")
-        .map_err(|error| format!("is no plugin of this gateway (ABI 0.1): {error:#}"))?;
-    let (manifest,) = call(&mut store, &describe, (), DESCRIBE)
-        .await
-        .map_err(|fault| format!("describe failed: {}", fault.detail))?;
-    checked(manifest)
+    let linked =
+        linker.instantiate_async(&mut store, module).await.map_err(|error| format!("can't be started: {error:#}"))?;
+    let exports = Exports::find(&mut store, &linked, Hooks::default()).map_err(|error| format!("{error:#}"))?;
+    let described = async {
+        exports.initialize(&mut store).await?;
+        exports.describe(&mut store, DESCRIBE).await
+    };
+    checked(described.await.map_err(|fault| format!("describe failed: {}", fault.detail))?)
 }
 
 fn checked(manifest: abi::Manifest) -> Result<Manifest, String> {
@@ -45,8 +42,8 @@ fn checked(manifest: abi::Manifest) -> Result<Manifest, String> {
         name: manifest.name,
         version: manifest.version,
         description: manifest.description,
-        hooks: Hooks::from_abi(manifest.hooks),
-        capabilities: manifest.capabilities.into_iter().map(abi::Capability::name).collect(),
+        hooks: manifest.hooks,
+        capabilities: manifest.capabilities,
         decides_access: manifest.decides_access,
         settings_schema,
     })

@@ -1,9 +1,13 @@
-//! Which kind of WebAssembly a file holds, and making a component of it.
+//! Which kind of WebAssembly a file holds, and making of it what is run: the core module of a component of our world.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use wasmparser::{Parser, Payload};
+use wasmparser::{CanonicalFunction, CanonicalOption, ComponentTypeRef, ExternalKind, Parser, Payload, Validator};
 use wit_component::ComponentEncoder;
+use wit_parser::{Resolve, SourceMap, WorldId};
+
+use super::fuse;
 
 /// Why a file is no plugin.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,17 +23,39 @@ pub(crate) enum FormError {
     NoComponentType,
     #[error("imports {0}, which a plugin can't have; build it for wasm32-unknown-unknown, not for WASI")]
     ForeignImport(String),
+    #[error("imports {0}, which this gateway does not offer; its ABI is tollgate:plugin@0.1.0")]
+    OtherAbi(String),
+    #[error("is no plugin of this gateway (tollgate:plugin@0.1.0): {0}")]
+    OtherWorld(String),
+    #[error("is composed of several components or modules; a plugin is made from one module")]
+    Composed,
     #[error("is broken: {0}")]
     Broken(String),
 }
 
-/// The component in the file: as it is, or made from a plain module by its component type section.
-pub(crate) fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
-    if Parser::is_component(bytes) {
-        return Ok(Cow::Borrowed(bytes));
+/// The core module of the plugin in the file, with what it needs to be run by this host.
+pub(crate) fn to_core(bytes: &[u8]) -> Result<Vec<u8>, FormError> {
+    let component = to_component(bytes)?;
+    let made_from = core_module(&component)?;
+    conforms(&component)?;
+    // A module as it came: the encoder renames imports that are there more than once.
+    let core = if Parser::is_component(bytes) { made_from } else { bytes };
+    match fuse::fused(core).map_err(FormError::Broken)? {
+        Some(fused) => Ok(fused),
+        None => Err(FormError::OtherWorld("its module does not export `memory` and `cabi_realloc`".into())),
     }
-    if !Parser::is_core_wasm(bytes) {
+}
+
+/// The component in the file: as it is, or made from a plain module by its component type section.
+fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
+    let is_component = Parser::is_component(bytes);
+    if !is_component && !Parser::is_core_wasm(bytes) {
         return Err(FormError::NotWasm);
+    }
+    // By the features that the engine has: with all that there are, a small file could name a million imports.
+    Validator::new().validate_all(bytes).map_err(broken)?;
+    if is_component {
+        return Ok(Cow::Borrowed(bytes));
     }
     inspect(bytes)?;
     let encoded = ComponentEncoder::default()
@@ -40,9 +66,93 @@ pub(crate) fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
     Ok(Cow::Owned(encoded))
 }
 
+/// The module that the component was made from: beside it there are only those that wit-component adds to tie it
+/// to its imports, which is done otherwise here.
+fn core_module(component: &[u8]) -> Result<&[u8], FormError> {
+    let mut modules: Vec<Range<usize>> = Vec::new();
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(broken)? {
+            Payload::ComponentSection { .. } => return Err(FormError::Composed),
+            Payload::ModuleSection { unchecked_range, .. } => modules.push(unchecked_range),
+            Payload::ComponentImportSection(imports) => {
+                for import in imports {
+                    let import = import.map_err(broken)?;
+                    // Types that the world takes from an interface are imports too.
+                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                        offered(import.name.name)?;
+                    }
+                }
+            }
+            Payload::ComponentCanonicalSection(functions) => {
+                for function in functions {
+                    passes_as_we_do(&function.map_err(broken)?)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut with_memory = modules.into_iter().filter_map(|range| component.get(range)).filter(|of| exports_memory(of));
+    match (with_memory.next(), with_memory.next()) {
+        (Some(module), None) => Ok(module),
+        (None, _) => Err(FormError::OtherWorld("its module does not export `memory` and `cabi_realloc`".into())),
+        _ => Err(FormError::Composed),
+    }
+}
+
+/// By its name; its type is looked at with all others.
+fn offered(import: &str) -> Result<(), FormError> {
+    match import.strip_prefix("tollgate:plugin/") {
+        Some(interface) if interface.ends_with("@0.1.0") => Ok(()),
+        Some(_) => Err(FormError::OtherAbi(import.to_owned())),
+        None => Err(FormError::ForeignImport(import.to_owned())),
+    }
+}
+
+/// Strings as UTF-8, calls that return when they are done.
+fn passes_as_we_do(function: &CanonicalFunction) -> Result<(), FormError> {
+    let (CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. }) = function else {
+        return Ok(());
+    };
+    let other = options.iter().find_map(|option| match option {
+        CanonicalOption::UTF16 | CanonicalOption::CompactUTF16 => Some("its strings are not UTF-8"),
+        CanonicalOption::Async | CanonicalOption::Callback(_) => Some("its functions are asynchronous"),
+        CanonicalOption::Gc => Some("it keeps values outside of its memory"),
+        _ => None,
+    });
+    other.map_or(Ok(()), |what| Err(FormError::OtherWorld(what.into())))
+}
+
+fn exports_memory(module: &[u8]) -> bool {
+    Parser::new(0).parse_all(module).any(|payload| match payload {
+        Ok(Payload::ExportSection(exports)) => {
+            exports.into_iter().flatten().any(|export| export.kind == ExternalKind::Memory && export.name == "memory")
+        }
+        _ => false,
+    })
+}
+
+/// Every import and export has the type that it has in the world.
+fn conforms(component: &[u8]) -> Result<(), FormError> {
+    let (resolve, world) = world().map_err(|error| FormError::Broken(format!("the gateway's own WIT: {error}")))?;
+    wit_component::targets(&resolve, world, component)
+        .map_err(|error| FormError::OtherWorld(error.root_cause().to_string()))
+}
+
+/// The plugin world.
+pub(crate) fn world() -> Result<(Resolve, WorldId), String> {
+    let mut sources = SourceMap::new();
+    for (name, source) in WIT {
+        sources.push_str(name, source);
+    }
+    let package = sources.parse().map_err(|(_, error)| error.to_string())?;
+    let mut resolve = Resolve::default();
+    let package = resolve.push_group(package).map_err(|error| error.to_string())?;
+    let world = resolve.select_world(&[package], Some("plugin")).map_err(|error| error.to_string())?;
+    Ok((resolve, world))
+}
+
 /// Finds the causes that deserve an error of their own before the encoder finds their symptoms.
 fn inspect(bytes: &[u8]) -> Result<(), FormError> {
-    let broken = |error: wasmparser::BinaryReaderError| FormError::Broken(error.to_string());
     let mut typed = false;
     let mut foreign = None;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -74,6 +184,21 @@ fn inspect(bytes: &[u8]) -> Result<(), FormError> {
     }
 }
 
+fn broken(error: wasmparser::BinaryReaderError) -> FormError {
+    FormError::Broken(error.to_string())
+}
+
+const WIT: [(&str, &str); 8] = [
+    ("context.wit", include_str!("../../../../plugin-sdk/wit/v0.1/context.wit")),
+    ("host.wit", include_str!("../../../../plugin-sdk/wit/v0.1/host.wit")),
+    ("limiter.wit", include_str!("../../../../plugin-sdk/wit/v0.1/limiter.wit")),
+    ("request.wit", include_str!("../../../../plugin-sdk/wit/v0.1/request.wit")),
+    ("response.wit", include_str!("../../../../plugin-sdk/wit/v0.1/response.wit")),
+    ("types.wit", include_str!("../../../../plugin-sdk/wit/v0.1/types.wit")),
+    ("values.wit", include_str!("../../../../plugin-sdk/wit/v0.1/values.wit")),
+    ("world.wit", include_str!("../../../../plugin-sdk/wit/v0.1/world.wit")),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,9 +207,9 @@ mod tests {
 
     #[test]
     fn each_wrong_kind_of_file_has_an_error_of_its_own() {
-        assert_eq!(to_component(b"#!/bin/sh"), Err(FormError::NotWasm));
-        assert_eq!(to_component(EMPTY), Err(FormError::NoComponentType));
-        assert!(matches!(to_component(b"\0asm\x01\0\0\0\x01\x7f"), Err(FormError::Broken(_))));
+        assert_eq!(to_core(b"#!/bin/sh"), Err(FormError::NotWasm));
+        assert_eq!(to_core(EMPTY), Err(FormError::NoComponentType));
+        assert!(matches!(to_core(b"\0asm\x01\0\0\0\x01\x7f"), Err(FormError::Broken(_))));
     }
 
     #[test]
@@ -96,6 +221,6 @@ mod tests {
         module.extend_from_slice(&[7, name.len() as u8 + 4, 1, name.len() as u8]);
         module.extend_from_slice(name);
         module.extend_from_slice(&[0, 0, 10, 4, 1, 2, 0, 0x0b]);
-        assert_eq!(to_component(&module), Err(FormError::ProxyWasm("proxy_abi_version_0_2_1".into())));
+        assert_eq!(to_core(&module), Err(FormError::ProxyWasm("proxy_abi_version_0_2_1".into())));
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 mod compile;
 mod describe;
 pub(crate) mod form;
+mod fuse;
 mod library;
 mod refresh;
 
@@ -11,10 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use wasmtime::Engine;
-use wasmtime::component::InstancePre;
+use wasmtime::{Engine, InstancePre};
 
-use crate::abi::{self, HookFlags};
 use crate::guest::Guest;
 use crate::share::Share;
 
@@ -81,7 +80,7 @@ impl ModuleGeneration {
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        self.pre.engine()
+        self.pre.module().engine()
     }
 
     pub(crate) fn pre(&self) -> &InstancePre<Guest> {
@@ -113,16 +112,6 @@ impl ModuleGeneration {
 }
 
 impl Hooks {
-    pub(crate) fn from_abi(flags: HookFlags) -> Hooks {
-        Hooks {
-            request: flags.contains(HookFlags::REQUEST),
-            request_body: flags.contains(HookFlags::REQUEST_BODY),
-            response: flags.contains(HookFlags::RESPONSE),
-            response_body: flags.contains(HookFlags::RESPONSE_BODY),
-            log: flags.contains(HookFlags::LOG),
-        }
-    }
-
     /// Hooks of `self` that `other` does not have.
     pub(crate) fn beyond(self, other: Hooks) -> Vec<&'static str> {
         self.names().into_iter().filter(|name| !other.names().contains(name)).collect()
@@ -138,16 +127,6 @@ impl Hooks {
             (self.log, "log"),
         ];
         all.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect()
-    }
-}
-
-impl abi::Capability {
-    fn name(self) -> &'static str {
-        match self {
-            abi::Capability::Credentials => "credentials",
-            abi::Capability::Files => "files",
-            abi::Capability::StandardOutput => "standard-output",
-        }
     }
 }
 

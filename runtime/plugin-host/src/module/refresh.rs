@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tollgate_model::Name;
-use wasmtime::component::Component;
+use wasmtime::Module;
 
 use super::cache::CodeCache;
 use super::compile::Compiled;
@@ -83,22 +83,22 @@ impl Host {
     async fn load(self: Arc<Self>, name: Name, digest: blake3::Hash, bytes: Vec<u8>) {
         let (size, patience) = (bytes.len(), self.config.compile_time);
         let cache = CodeCache::new(&self.config.cache, &self.engine);
-        match self.library.compiler.component(&self.engine, &cache, digest, bytes, patience).await {
-            Compiled::Done(component) => self.loaded(&name, digest, size, component).await,
+        match self.library.compiler.module(&self.engine, &cache, digest, bytes, patience).await {
+            Compiled::Done(module) => self.loaded(&name, digest, size, module).await,
             Compiled::Late(late) => {
                 self.library.loaded(&name, Some(digest), Err(format!("is not compiled after {patience:?}")));
                 self.library.ready.notify_one();
                 tokio::spawn(async move {
-                    let component = late.outcome().await;
-                    self.loaded(&name, digest, size, component).await;
+                    let module = late.outcome().await;
+                    self.loaded(&name, digest, size, module).await;
                 });
             }
         }
     }
 
-    async fn loaded(&self, name: &Name, digest: blake3::Hash, size: usize, component: Result<Component, String>) {
-        let outcome = match component {
-            Ok(component) => self.generation(name, digest, size, &component).await,
+    async fn loaded(&self, name: &Name, digest: blake3::Hash, size: usize, module: Result<Module, String>) {
+        let outcome = match module {
+            Ok(module) => self.generation(name, digest, size, &module).await,
             Err(message) => Err(message),
         };
         self.library.loaded(name, Some(digest), outcome);
@@ -110,12 +110,12 @@ impl Host {
         name: &Name,
         digest: blake3::Hash,
         size: usize,
-        component: &Component,
+        module: &Module,
     ) -> Result<Arc<ModuleGeneration>, String> {
-        let manifest = describe(&self.engine, component, &self.services, self.config.memory).await?;
+        let manifest = describe(&self.engine, module, &self.services, self.config.memory).await?;
         let pre = self
             .linker
-            .instantiate_pre(component)
+            .instantiate_pre(module)
             .map_err(|error| format!("needs what this gateway does not offer: {error:#}"))?;
         let schema = jsonschema::validator_for(&manifest.settings_schema)
             .map_err(|error| format!("has a settings schema that is not valid: {error}"))?;

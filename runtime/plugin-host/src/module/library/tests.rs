@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tollgate_limits::Local;
 use tollgate_model::Name;
 use tollgate_model::entity::Plugin;
-use wasmtime::component::Component;
+use wasmtime::Module;
 
 use super::super::{Hooks, LogWindow, Manifest, ModuleGeneration};
 use super::{Library, ModuleState, Unavailable, Verdict};
@@ -14,7 +14,7 @@ use crate::{Host, HostConfig};
 struct Bench {
     library: Library,
     host: Arc<Host>,
-    component: Component,
+    module: Module,
     name: Name,
 }
 
@@ -23,8 +23,8 @@ impl Bench {
         let folder = std::env::temp_dir();
         let config = HostConfig { instances: 1, ..HostConfig::new(folder.clone(), folder) };
         let host = Host::start(config, Arc::new(Local::new())).unwrap();
-        let component = Component::new(&host.engine, whole_world()).unwrap();
-        Bench { library: Library::start(1).unwrap(), host, component, name: Name::parse("limits").unwrap() }
+        let module = Module::new(&host.engine, whole_world()).unwrap();
+        Bench { library: Library::start(1).unwrap(), host, module, name: Name::parse("limits").unwrap() }
     }
 
     /// A file was put into the folder and compiled.
@@ -45,7 +45,7 @@ impl Bench {
             },
             memory: 1 << 20,
             share: self.library.share(&self.name),
-            pre: self.host.linker.instantiate_pre(&self.component).unwrap(),
+            pre: self.host.linker.instantiate_pre(&self.module).unwrap(),
             schema: jsonschema::validator_for(&serde_json::Value::Bool(true)).unwrap(),
             loaded_at: std::time::SystemTime::now(),
             log_window: LogWindow::default(),
