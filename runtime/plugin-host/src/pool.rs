@@ -19,7 +19,8 @@ pub(crate) struct Pool {
     module: Arc<ModuleGeneration>,
     services: Arc<Services>,
     bounds: Bounds,
-    idle: RefCell<Vec<Instance>>,
+    /// Boxed: an instance is large, and moved several times a hook.
+    idle: RefCell<Vec<Box<Instance>>>,
     /// Busy and idle together.
     total: Cell<usize>,
     freed: Notify,
@@ -42,7 +43,7 @@ pub(crate) struct Bounds {
 /// instance is gone and its place free.
 pub(crate) struct Lease {
     pool: Rc<Pool>,
-    instance: Option<Instance>,
+    instance: Option<Box<Instance>>,
     /// Still counted in the pool's total by this lease.
     placed: bool,
 }
@@ -132,12 +133,12 @@ impl Pool {
         self.freed.notify_one();
     }
 
-    fn take_idle(&self) -> Option<Instance> {
+    fn take_idle(&self) -> Option<Box<Instance>> {
         self.idle.borrow_mut().pop()
     }
 
     /// An instance that came back, or `None` when a place became free.
-    async fn wait(&self) -> Result<Option<Instance>, Fault> {
+    async fn wait(&self) -> Result<Option<Box<Instance>>, Fault> {
         let freed = async {
             loop {
                 // Nobody tells of what another worker or module lets go.
@@ -156,7 +157,7 @@ impl Pool {
         })
     }
 
-    fn lease_of(self: &Rc<Pool>, instance: Instance) -> Lease {
+    fn lease_of(self: &Rc<Pool>, instance: Box<Instance>) -> Lease {
         Lease { pool: Rc::clone(self), instance: Some(instance), placed: true }
     }
 }
@@ -181,7 +182,7 @@ impl Lease {
 
     /// Puts a new instance into the place.
     async fn start(&mut self, plugin: &Arc<PluginUse>) -> Result<(), Fault> {
-        self.instance = Some(Instance::start(&self.pool.module, &self.pool.services).await?);
+        self.instance = Some(Box::new(Instance::start(&self.pool.module, &self.pool.services).await?));
         self.configured(plugin).await
     }
 
@@ -236,7 +237,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(exchange) = self.instance.as_mut().and_then(Instance::cut_off) {
+        if let Some(exchange) = self.instance.as_mut().and_then(|instance| instance.cut_off()) {
             exchange.go_home();
         }
         if self.placed {

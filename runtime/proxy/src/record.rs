@@ -264,7 +264,7 @@ impl Account {
         // Without a query there is nothing to mask.
         let snapshot = head.uri.query().map(|_| worker.snapshot());
         let secret_parameters = snapshot.as_deref().map_or(&[][..], Snapshot::secret_parameters);
-        let client = head.client.to_string();
+        let client = head.client_text();
         let identity = exchange.identity.as_deref();
         let target = exchange.logged_target(secret_parameters);
         let finished = FinishedRequest {

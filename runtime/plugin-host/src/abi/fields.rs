@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use smallvec::SmallVec;
 
+use super::reply::Numbers;
 use crate::exchange::EarlyEdit;
 use crate::guest::Guest;
 use crate::value::Value;
@@ -96,8 +98,10 @@ pub(crate) fn handles(
     all.into_iter().map(|(name, value)| Ok((name, guest.hand_out(Value::Header(value))?))).collect()
 }
 
-/// Handles for the values of one field.
-pub(crate) fn value_handles(guest: &mut Guest, values: Vec<HeaderValue>) -> wasmtime::Result<Vec<u32>> {
+/// Of one field: one, as a rule.
+pub(crate) type Values = SmallVec<[HeaderValue; 2]>;
+
+pub(crate) fn value_handles(guest: &mut Guest, values: Values) -> wasmtime::Result<Numbers> {
     values.into_iter().map(|value| guest.hand_out(Value::Header(value))).collect()
 }
 
@@ -115,7 +119,7 @@ pub(crate) fn early_value<'a>(edits: &'a [EarlyEdit], wanted: &HeaderName) -> Op
     found
 }
 
-pub(crate) fn add_early(edits: &mut smallvec::SmallVec<[EarlyEdit; 6]>, edit: EarlyEdit) -> Edit {
+pub(crate) fn add_early(edits: &mut SmallVec<[EarlyEdit; 6]>, edit: EarlyEdit) -> Edit {
     let bytes: usize = edits.iter().chain([&edit]).map(EarlyEdit::bytes).sum();
     if edits.len() >= FIELDS || bytes > MESSAGE_BYTES {
         return Edit::TooLarge;

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use http::HeaderName;
+use smallvec::SmallVec;
 use wasmtime::{Caller, bail};
 
 use super::memory;
@@ -19,9 +20,14 @@ pub(crate) enum Reply {
     Value { handle: u32, at: u32 },
     /// A list whose elements hold no pointers.
     List { bytes: Bytes, elements: u32, align: u32, at: u32 },
+    /// `list<u32>`, as of handles.
+    Numbers { numbers: Numbers, at: u32 },
     /// `list<tuple<string, value>>`: first the names, one by one.
     Fields { names: Vec<(HeaderName, u32)>, placed: Vec<u8>, at: u32 },
 }
+
+/// Few as a rule.
+pub(crate) type Numbers = SmallVec<[u32; 4]>;
 
 /// A block that the guest is to allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +60,7 @@ impl Guest {
             Reply::Given => None,
             Reply::Value { handle, .. } => Some(Block { align: 1, length: length(self.bytes(*handle)?.len())? }),
             Reply::List { bytes, align, .. } => Some(Block { align: *align, length: length(bytes.len())? }),
+            Reply::Numbers { numbers, .. } => Some(Block { align: 4, length: length(numbers.len() * 4)? }),
             Reply::Fields { names, placed, .. } => Some(match names.get(placed.len() / FIELD_SIZE) {
                 Some((name, _)) => Block { align: 1, length: length(name.as_str().len())? },
                 None => Block { align: 4, length: length(placed.len())? },
@@ -74,6 +81,11 @@ impl Guest {
             Reply::List { bytes, elements, at, .. } => {
                 memory::put(memory, pointer, bytes)?;
                 (*elements, *at)
+            }
+            Reply::Numbers { numbers, at } => {
+                let bytes: SmallVec<[u8; 16]> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                memory::put(memory, pointer, &bytes)?;
+                (numbers.len() as u32, *at)
             }
             Reply::Fields { names, placed, at } => match names.get(placed.len() / FIELD_SIZE) {
                 Some((name, value)) => {
@@ -99,12 +111,6 @@ impl Reply {
     pub(super) fn bytes(bytes: impl Into<Bytes>, at: u32) -> Reply {
         let bytes = bytes.into();
         Reply::List { elements: bytes.len() as u32, bytes, align: 1, at }
-    }
-
-    /// `list<u32>`, as of handles.
-    pub(super) fn numbers(numbers: &[u32], at: u32) -> Reply {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        Reply::List { bytes: bytes.into(), elements: numbers.len() as u32, align: 4, at }
     }
 
     pub(super) fn fields(names: Vec<(HeaderName, u32)>, at: u32) -> Reply {

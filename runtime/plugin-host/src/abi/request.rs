@@ -5,7 +5,7 @@ use wasmtime::Caller;
 
 use super::fields::{self, Edit};
 use super::{Interface, Reply, memory};
-use crate::exchange::{Exchange, RequestHead};
+use crate::exchange::{Exchange, RequestHead, address_text};
 use crate::guest::Guest;
 use crate::value::Value;
 
@@ -92,9 +92,9 @@ fn header(mut caller: Caller<'_, Guest>, name: u32) -> wasmtime::Result<u32> {
 fn header_values(mut caller: Caller<'_, Guest>, name: u32, result: u32) -> wasmtime::Result<u64> {
     let (memory, guest) = memory::of(&mut caller)?;
     let name = guest.header_name(name)?.name.clone();
-    let values = guest.exchange()?.request.headers.get_all(name).iter().cloned().collect();
-    let handles = fields::value_handles(guest, values)?;
-    guest.reply(memory, Reply::numbers(&handles, result))
+    let values: fields::Values = guest.exchange()?.request.headers.get_all(name).iter().cloned().collect();
+    let numbers = fields::value_handles(guest, values)?;
+    guest.reply(memory, Reply::Numbers { numbers, at: result })
 }
 
 fn headers(mut caller: Caller<'_, Guest>, result: u32) -> wasmtime::Result<u64> {
@@ -169,8 +169,8 @@ fn property(exchange: &Exchange, which: Property) -> Option<Value> {
         Property::Query => {
             request.uri.path_and_query().filter(|target| target.query().is_some()).cloned().map(Value::Query)
         }
-        Property::ClientAddress => Some(Value::Bytes(request.client.to_string().into())),
-        Property::PeerAddress => Some(Value::Bytes(request.peer.ip().to_string().into())),
+        Property::ClientAddress => Some(Value::Bytes(request.client_text().into())),
+        Property::PeerAddress => Some(Value::Bytes(address_text(request.peer.ip()).into())),
         Property::Route => Some(Value::Text(request.route.clone())),
         Property::Service => Some(Value::Text(request.service.clone())),
         Property::ConsumerId => identity.map(|who| Value::Text(who.consumer_id.clone())),

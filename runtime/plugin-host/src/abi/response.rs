@@ -93,12 +93,12 @@ fn header_values(mut caller: Caller<'_, Guest>, name: u32, result: u32) -> wasmt
     let (memory, guest) = memory::of(&mut caller)?;
     let name = guest.header_name(name)?.name.clone();
     let response = &guest.exchange()?.response;
-    let values = match &response.head {
+    let values: fields::Values = match &response.head {
         Some(head) => head.headers.get_all(&name).iter().cloned().collect(),
         None => collected(response).get_all(&name).iter().cloned().collect(),
     };
-    let handles = fields::value_handles(guest, values)?;
-    guest.reply(memory, Reply::numbers(&handles, result))
+    let numbers = fields::value_handles(guest, values)?;
+    guest.reply(memory, Reply::Numbers { numbers, at: result })
 }
 
 fn headers(mut caller: Caller<'_, Guest>, result: u32) -> wasmtime::Result<u64> {
