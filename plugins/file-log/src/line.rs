@@ -189,12 +189,14 @@ fn text_or_empty(text: &str, line: &mut Vec<u8>) {
 }
 
 /// Nothing in it is escaped in JSON (RFC 8259, 7). Nearly every text is plain, so that it is asked of eight bytes
-/// at a time: a byte that is escaped leaves its high bit in the word.
+/// at a time, of the last eight twice where need be: a byte that is escaped leaves its high bit in the word.
 fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks::<8>();
-    let mut last = [b' '; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    words.iter().chain([&last]).all(|word| escaped(u64::from_le_bytes(*word)) & HIGH == 0)
+    match text.last_chunk() {
+        Some(last) => {
+            text.as_chunks().0.iter().chain([last]).all(|word| escaped(u64::from_le_bytes(*word)) & HIGH == 0)
+        }
+        None => !text.iter().any(|byte| matches!(byte, ..0x20 | b'"' | b'\\')),
+    }
 }
 
 /// The high bits of bytes below 0x20, of quotes and of backslashes (Anderson, "Bit Twiddling Hacks": determine

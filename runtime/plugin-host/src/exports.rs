@@ -9,6 +9,8 @@ use crate::instance::{Accepted, Fault, START, bounded, call};
 use crate::module::Hooks;
 use crate::plugin::PluginUse;
 
+type OnLog = TypedFunc<(u32, u32, u32, u32, u32), ()>;
+
 /// Found once an instance: a lookup by name is no part of a hook.
 pub(crate) struct Exports {
     memory: Memory,
@@ -22,7 +24,7 @@ pub(crate) struct Exports {
     pub(crate) on_request_body: Option<TypedFunc<(u32, u32), u32>>,
     pub(crate) on_response: Option<TypedFunc<u32, ()>>,
     pub(crate) on_response_body: Option<TypedFunc<(u32, u32), ()>>,
-    on_log: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    on_log: Option<OnLog>,
 }
 
 impl Exports {

@@ -19,7 +19,7 @@ pub(crate) struct Pool {
     module: Arc<ModuleGeneration>,
     services: Arc<Services>,
     bounds: Bounds,
-    /// Boxed: an instance is large, and moved several times a hook.
+    #[expect(clippy::vec_box, reason = "an instance is large, and moved several times a hook")]
     idle: RefCell<Vec<Box<Instance>>>,
     /// Busy and idle together.
     total: Cell<usize>,

@@ -267,12 +267,11 @@ impl Account {
         let client = head.client_text();
         let identity = exchange.identity.as_deref();
         let target = exchange.logged_target(secret_parameters);
+        let now = ended.unwrap_or_else(SystemTime::now).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = duration.as_micros() as u64;
         let finished = FinishedRequest {
-            started_at: (ended.unwrap_or_else(SystemTime::now) - *duration)
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_micros() as u64,
-            duration: duration.as_micros() as u64,
+            started_at: (now.as_micros() as u64).saturating_sub(micros),
+            duration: micros,
             upstream_duration: self.upstream_duration.unwrap_or_default().as_micros() as u64,
             request_bytes: self.request.as_ref().map_or(0, |progress| progress.bytes()),
             response_bytes: self.response_bytes,

@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_message_takes_so_many_bytes_of_fields_and_replacing_one_makes_room() {
         let mut map = HeaderMap::new();
-        let mut early = smallvec::SmallVec::new();
+        let mut early = SmallVec::new();
         let names: Vec<_> = (0..32).map(|i| HeaderName::try_from(format!("x-{i}")).unwrap()).collect();
         let big = HeaderValue::from_bytes(&[b'x'; FIELD_BYTES]).unwrap();
         let set: Vec<_> = names.iter().map(|name| set(&mut map, name, big.clone())).collect();

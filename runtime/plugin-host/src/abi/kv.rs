@@ -44,15 +44,10 @@ fn set(
     result: u32,
 ) -> wasmtime::Result<()> {
     let (memory, guest) = memory::of(&mut caller)?;
-    memory::case(&SCOPES, scope)?;
-    let key = memory::bytes(memory, key, key_length)?;
-    let done = match bounded(memory::bytes(memory, value, value_length)?) {
-        Some(value) => {
-            let plugin = guest.plugin()?.shared_name();
-            guest.services.kv.set(&plugin, key, value, lifetime(time_to_live)).map_err(failure)
-        }
-        None => Err(Failure::TooLarge),
-    };
+    let (key, value) = entry(memory, scope, (key, key_length), (value, value_length))?;
+    let plugin = guest.plugin()?.shared_name();
+    let kv = &guest.services.kv;
+    let done = value.and_then(|value| kv.set(&plugin, key, value, lifetime(time_to_live)).map_err(failure));
     memory::put(memory, result, &returned(done.map(|()| false)))
 }
 
@@ -69,17 +64,11 @@ fn compare_and_set(
     result: u32,
 ) -> wasmtime::Result<()> {
     let (memory, guest) = memory::of(&mut caller)?;
-    memory::case(&SCOPES, scope)?;
-    let key = memory::bytes(memory, key, key_length)?;
+    let (key, value) = entry(memory, scope, (key, key_length), (value, value_length))?;
+    let plugin = guest.plugin()?.shared_name();
     let expected = guest.value(expected)?.map(Value::as_bytes);
-    let done = match bounded(memory::bytes(memory, value, value_length)?) {
-        Some(value) => {
-            let plugin = guest.plugin()?.shared_name();
-            let kv = &guest.services.kv;
-            kv.compare_and_set(&plugin, key, expected, value, lifetime(time_to_live)).map_err(failure)
-        }
-        None => Err(Failure::TooLarge),
-    };
+    let (kv, time) = (&guest.services.kv, lifetime(time_to_live));
+    let done = value.and_then(|value| kv.compare_and_set(&plugin, key, expected, value, time).map_err(failure));
     memory::put(memory, result, &returned(done))
 }
 
@@ -98,8 +87,17 @@ fn returned(done: Result<bool, Failure>) -> [u8; 2] {
     }
 }
 
-fn bounded(value: &[u8]) -> Option<Bytes> {
-    (value.len() <= VALUE_BYTES).then(|| Bytes::copy_from_slice(value))
+/// The key, and a copy of the value if it is not too large.
+fn entry(
+    memory: &[u8],
+    scope: u32,
+    key: (u32, u32),
+    value: (u32, u32),
+) -> wasmtime::Result<(&[u8], Result<Bytes, Failure>)> {
+    memory::case(&SCOPES, scope)?;
+    let value = memory::bytes(memory, value.0, value.1)?;
+    let value = if value.len() > VALUE_BYTES { Err(Failure::TooLarge) } else { Ok(Bytes::copy_from_slice(value)) };
+    Ok((memory::bytes(memory, key.0, key.1)?, value))
 }
 
 fn lifetime(milliseconds: u64) -> Option<Duration> {

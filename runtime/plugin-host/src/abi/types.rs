@@ -153,3 +153,34 @@ const MANIFEST_SIZE: u32 = 48;
 /// Of what `configure` returns: a discriminant and the larger of the two, eight bytes each aligned.
 const ACCEPTED_SIZE: u32 = 32;
 pub(crate) const LOG_RECORD_SIZE: usize = 152;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory in which `configure` returned so many problems, each of which points to the same text.
+    fn refusal(problems: u32, text: u32) -> Vec<u8> {
+        let mut memory = vec![b'x'; ACCEPTED_SIZE as usize + 16 * problems as usize + text as usize];
+        let mut put = |at: usize, numbers: &[u32]| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            memory[at..at + bytes.len()].copy_from_slice(&bytes);
+        };
+        put(0, &[1, 0, ACCEPTED_SIZE, problems]);
+        let start = ACCEPTED_SIZE + 16 * problems;
+        for problem in 0..problems {
+            put((ACCEPTED_SIZE + 16 * problem) as usize, &[start, 1, start, text]);
+        }
+        memory
+    }
+
+    #[test]
+    fn what_is_returned_is_bounded_however_often_it_points_to_the_same() {
+        let few = accepted(&refusal(3, 1 << 20), 0).unwrap().unwrap_err();
+        assert_eq!((few.len(), few[2].path.as_str(), few[2].message.len()), (3, "x", 1 << 20));
+        assert!(accepted(&refusal(4, 1 << 20), 0).is_err());
+        assert!(accepted(&refusal(1 << 17, 0), 0).is_err(), "records count as well");
+        let mut cut_short = refusal(3, 8);
+        cut_short.truncate(ACCEPTED_SIZE as usize + 40);
+        assert!(accepted(&cut_short, 0).is_err());
+    }
+}

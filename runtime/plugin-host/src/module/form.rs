@@ -201,6 +201,9 @@ const WIT: [(&str, &str); 8] = [
 
 #[cfg(test)]
 mod tests {
+    use wit_component::StringEncoding;
+    use wit_parser::{LiftLowerAbi, ManglingAndAbi};
+
     use super::*;
 
     const EMPTY: &[u8] = b"\0asm\x01\0\0\0";
@@ -222,5 +225,55 @@ mod tests {
         module.extend_from_slice(name);
         module.extend_from_slice(&[0, 0, 10, 4, 1, 2, 0, 0x0b]);
         assert_eq!(to_core(&module), Err(FormError::ProxyWasm("proxy_abi_version_0_2_1".into())));
+    }
+
+    /// A component of some world, whose functions do nothing.
+    fn component(wit: &str, encoding: StringEncoding) -> Vec<u8> {
+        let mut resolve = Resolve::default();
+        let package = resolve.push_str("some.wit", wit).unwrap();
+        let world = resolve.select_world(&[package], None).unwrap();
+        made_of(&resolve, world, encoding)
+    }
+
+    fn made_of(resolve: &Resolve, world: WorldId, encoding: StringEncoding) -> Vec<u8> {
+        let mangling = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
+        let mut module = wit_component::dummy_module(resolve, world, mangling);
+        wit_component::embed_component_metadata(&mut module, resolve, world, encoding).unwrap();
+        ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+    }
+
+    #[test]
+    fn a_component_of_another_world_is_told_what_is_wrong() {
+        let refusal = |wit: &str| to_core(&component(wit, StringEncoding::UTF8)).unwrap_err();
+        let foreign = "package a:b; world w { import c: interface { d: func(); } export e: func() -> string; }";
+        assert_eq!(refusal(foreign), FormError::ForeignImport("c".into()));
+        let newer = "package tollgate:plugin@0.2.0; interface values { read: func(value: u32) -> list<u8>; }
+            world plugin { import values; export describe: func() -> string; }";
+        assert_eq!(refusal(newer), FormError::OtherAbi("tollgate:plugin/values@0.2.0".into()));
+        let otherwise = "package tollgate:plugin@0.1.0; interface values { read: func(value: u64) -> list<u8>; }
+            world plugin { import values; export describe: func() -> string; }";
+        let FormError::OtherWorld(reason) = refusal(otherwise) else { panic!("the types are others") };
+        assert!(reason.contains("read"), "{reason}");
+        let nothing = "package a:b; world w { export describe: func() -> string; }";
+        assert!(matches!(refusal(nothing), FormError::OtherWorld(_)));
+    }
+
+    #[test]
+    fn strings_are_passed_as_utf_8_only() {
+        let (resolve, world) = world().unwrap();
+        assert!(to_core(&made_of(&resolve, world, StringEncoding::UTF8)).is_ok());
+        for other in [StringEncoding::UTF16, StringEncoding::CompactUTF16] {
+            let refusal = to_core(&made_of(&resolve, world, other)).unwrap_err();
+            assert_eq!(refusal, FormError::OtherWorld("its strings are not UTF-8".into()));
+        }
+    }
+
+    #[test]
+    fn a_composed_component_is_refused() {
+        let (resolve, world) = world().unwrap();
+        let inner = made_of(&resolve, world, StringEncoding::UTF8);
+        let mut outer = wasm_encoder::ComponentBuilder::default();
+        outer.component_raw(None, &inner);
+        assert_eq!(to_core(&outer.finish()), Err(FormError::Composed));
     }
 }
