@@ -14,6 +14,16 @@ async fn the_status_listener_answers_probes() {
     assert!(gateway.status().await.is_object());
 }
 
+/// What is taken before the program begins may be in one of them.
+#[tokio::test]
+async fn memory_is_taken_in_small_pages() {
+    let origin = Origin::start();
+    let gateway = Setup::new(plain(&origin)).start().await;
+    gateway.get("/").await;
+    let memory = gateway.memory();
+    assert!(memory.huge <= 4 << 20, "{memory:?}");
+}
+
 #[tokio::test]
 async fn metrics_count_what_happens() {
     let origin = Origin::start();

@@ -32,6 +32,8 @@ pub struct Memory {
     pub rss: u64,
     /// Of that, anonymous: what nobody else shares, the program's text apart.
     pub own: u64,
+    /// Of that, in huge pages.
+    pub huge: u64,
 }
 
 impl Process {
@@ -97,9 +99,10 @@ impl Process {
             let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
             number
                 .and_then(|number| number.trim().parse::<u64>().ok())
-                .expect("smaps_rollup has Rss and Anonymous in kB")
+                .expect("smaps_rollup has Rss, Anonymous and AnonHugePages in kB")
         };
-        Memory { rss: kilobytes("Rss") << 10, own: kilobytes("Anonymous") << 10 }
+        let bytes = |name: &str| kilobytes(name) << 10;
+        Memory { rss: bytes("Rss"), own: bytes("Anonymous"), huge: bytes("AnonHugePages") }
     }
 
     /// Open file descriptors.

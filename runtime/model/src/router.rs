@@ -53,9 +53,8 @@ use text_map::TextMap;
 /// route.
 #[derive(Debug)]
 pub struct Router<V> {
-    values: Vec<V>,
     /// By rank.
-    candidates: Vec<Candidate>,
+    candidates: Vec<Candidate<V>>,
     hosts: TextMap<Table>,
     /// By suffix with its leading dot.
     wildcards: TextMap<Table>,
@@ -76,13 +75,12 @@ pub struct RouteMatch<'r, V> {
     pub matched_prefix: usize,
 }
 
-impl<V> Router<V> {
+impl<V: Clone> Router<V> {
     /// Sorts and indexes the routes, O(n log n).
     pub fn build(routes: impl IntoIterator<Item = (Arc<Route>, V)>) -> Router<V> {
         let (routes, values): (Vec<Arc<Route>>, Vec<V>) = routes.into_iter().unzip();
         let alternatives = order::ranked(&routes);
         let mut router = Router {
-            values,
             candidates: Vec::with_capacity(alternatives.len()),
             hosts: TextMap::default(),
             wildcards: TextMap::default(),
@@ -93,7 +91,7 @@ impl<V> Router<V> {
         };
         // Worst first: each new candidate then heads its bucket, and is the best of all it belongs to.
         for (place, alternative) in alternatives.iter().enumerate().rev() {
-            router.insert(Rank::at(place), alternative);
+            router.insert(Rank::at(place), alternative, values[alternative.index as usize].clone());
         }
         router.candidates.reverse();
         router.patterns.shrink();
@@ -108,10 +106,10 @@ impl<V> Router<V> {
         }
         self.search_wildcards(&mut search);
         self.any_host.search(&self.patterns, &mut search);
-        search.found().map(|found| RouteMatch { route: &self.values[found.route], matched_prefix: found.prefix })
+        search.found().map(|found| RouteMatch { route: found.value, matched_prefix: found.prefix })
     }
 
-    fn insert(&mut self, rank: Rank, alternative: &Alternative<'_>) {
+    fn insert(&mut self, rank: Rank, alternative: &Alternative<'_>, value: V) {
         let table = match alternative.host {
             None => &mut self.any_host,
             Some(HostPattern::Exact(host)) => self.hosts.slot(host, Table::default),
@@ -122,12 +120,12 @@ impl<V> Router<V> {
             }
         };
         let next = table.insert(&mut self.patterns, rank, alternative);
-        self.candidates.push(Candidate::new(alternative, next));
+        self.candidates.push(Candidate::new(alternative, value, next));
     }
 
     /// Longer suffixes first. A wildcard stands for one label at least, so the host's own first byte
     /// is no place for its dot.
-    fn search_wildcards(&self, search: &mut Search<'_, impl RequestFacts>) {
+    fn search_wildcards(&self, search: &mut Search<'_, '_, impl RequestFacts, V>) {
         let host = search.facts.host();
         let shortest_front = host.len().saturating_sub(self.longest_wildcard).max(1);
         for (dot, _) in host.match_indices('.').filter(|(dot, _)| *dot >= shortest_front) {

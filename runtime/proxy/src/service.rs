@@ -92,7 +92,7 @@ fn routed(snapshot: &Snapshot, head: &mut RequestHead) -> Result<Option<Arc<Rout
     let RouteMatch { route, matched_prefix } = snapshot.router.find(head).ok_or(ErrorKind::NoRoute)?;
     head.route = Arc::clone(&route.name);
     head.service = Arc::clone(&route.service.name);
-    if route.route.strip_path && matched_prefix > 0 {
+    if route.strip_path && matched_prefix > 0 {
         head.target = stripped(head, matched_prefix);
     }
     Ok(Some(Arc::clone(route)))
@@ -170,7 +170,7 @@ impl Call {
             balancer: service.balancer.as_ref().map_err(|_| ErrorKind::Degraded)?,
             progress: &self.progress,
             upgrade: self.upgrade.as_ref().map(|upgrade| &upgrade.protocol),
-            preserve_host: self.route.route.preserve_host,
+            preserve_host: self.route.preserve_host,
             // Without hooks it is still the same moment.
             started: if self.runs.is_empty() { record.started() } else { Instant::now() },
         })

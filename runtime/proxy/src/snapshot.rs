@@ -45,6 +45,9 @@ pub struct RouteEntry {
     pub route: Arc<Route>,
     pub chain: Result<Arc<CompiledChain>, Degraded>,
     pub(crate) service: Arc<ServiceEntry>,
+    /// Of the route, so that a request need not look for them there.
+    pub(crate) strip_path: bool,
+    pub(crate) preserve_host: bool,
 }
 
 pub(crate) struct ServiceEntry {
@@ -342,7 +345,14 @@ fn route_entry(
     {
         return Arc::clone(old);
     }
-    Arc::new(RouteEntry { name: route.name.shared(), route: Arc::clone(route), service: Arc::clone(service), chain })
+    Arc::new(RouteEntry {
+        name: route.name.shared(),
+        route: Arc::clone(route),
+        service: Arc::clone(service),
+        chain,
+        strip_path: route.strip_path,
+        preserve_host: route.preserve_host,
+    })
 }
 
 /// Chains of routes without entries of their own are those of their service: compiled once.

@@ -67,7 +67,7 @@ impl PatternTree {
         &mut self.node_mut(at).end
     }
 
-    pub(super) fn search(&self, root: NodeId, search: &mut Search<'_, impl RequestFacts>) {
+    pub(super) fn search<V>(&self, root: NodeId, search: &mut Search<'_, '_, impl RequestFacts, V>) {
         if let Some(path) = search.facts.path().strip_prefix('/') {
             self.walk(root, Some(path), search);
         }
@@ -76,7 +76,7 @@ impl PatternTree {
     /// Visits all patterns under a node that match the rest of a path (`None`: the path has ended).
     /// It calls itself only where several children match and goes on with the last of them, so that
     /// the length of a pattern takes no stack.
-    fn walk<'p>(&self, from: NodeId, path: Option<&'p str>, search: &mut Search<'p, impl RequestFacts>) {
+    fn walk<'p, V>(&self, from: NodeId, path: Option<&'p str>, search: &mut Search<'p, '_, impl RequestFacts, V>) {
         let (mut at, mut path) = (from, path);
         loop {
             let node = &self.nodes[at.0 as usize];

@@ -24,19 +24,20 @@ impl Rank {
 /// A pair of host and path of a route. A bucket, all candidates with the same host and path, is
 /// known by its best one; the others follow in rising rank.
 #[derive(Debug)]
-pub(super) struct Candidate {
-    route: u32,
+pub(super) struct Candidate<V> {
+    /// Of its route. Here and not in a table of routes, which would be one more place in memory to go to.
+    value: V,
     next: Rank,
     /// Kept only where methods, headers or query are to be checked, so that most lookups never
     /// touch the route's memory.
     conditions: Option<Arc<Route>>,
 }
 
-impl Candidate {
-    pub(super) fn new(alternative: &Alternative<'_>, next: Rank) -> Candidate {
+impl<V> Candidate<V> {
+    pub(super) fn new(alternative: &Alternative<'_>, value: V, next: Rank) -> Candidate<V> {
         let route = alternative.route;
         let conditional = !(route.methods.is_empty() && route.headers.is_empty() && route.query.is_empty());
-        Candidate { route: alternative.index, next, conditions: conditional.then(|| Arc::clone(route)) }
+        Candidate { value, next, conditions: conditional.then(|| Arc::clone(route)) }
     }
 
     fn admits(&self, facts: &impl RequestFacts) -> bool {
@@ -49,23 +50,22 @@ impl Candidate {
 }
 
 /// One lookup: the best candidate so far.
-pub(super) struct Search<'s, F> {
-    pub(super) facts: &'s F,
-    candidates: &'s [Candidate],
+pub(super) struct Search<'f, 'c, F, V> {
+    pub(super) facts: &'f F,
+    candidates: &'c [Candidate<V>],
     best: Rank,
     prefix: usize,
 }
 
 /// What a lookup ends with.
-pub(super) struct Found {
-    /// The route's index in the order of building.
-    pub(super) route: usize,
+pub(super) struct Found<'c, V> {
+    pub(super) value: &'c V,
     /// Length of the prefix that matched.
     pub(super) prefix: usize,
 }
 
-impl<'s, F: RequestFacts> Search<'s, F> {
-    pub(super) fn new(facts: &'s F, candidates: &'s [Candidate]) -> Self {
+impl<'f, 'c, F: RequestFacts, V> Search<'f, 'c, F, V> {
+    pub(super) fn new(facts: &'f F, candidates: &'c [Candidate<V>]) -> Self {
         Search { facts, candidates, best: Rank::NONE, prefix: 0 }
     }
 
@@ -94,8 +94,8 @@ impl<'s, F: RequestFacts> Search<'s, F> {
         }
     }
 
-    pub(super) fn found(&self) -> Option<Found> {
+    pub(super) fn found(&self) -> Option<Found<'c, V>> {
         let candidate = self.candidates.get(self.best.place())?;
-        Some(Found { route: candidate.route as usize, prefix: self.prefix })
+        Some(Found { value: &candidate.value, prefix: self.prefix })
     }
 }

@@ -73,7 +73,7 @@ impl Table {
         mem::replace(front, rank)
     }
 
-    pub(super) fn search(&self, patterns: &PatternTree, search: &mut Search<'_, impl RequestFacts>) {
+    pub(super) fn search<V>(&self, patterns: &PatternTree, search: &mut Search<'_, '_, impl RequestFacts, V>) {
         if !search.beaten_by(self.best) {
             return;
         }
@@ -88,7 +88,7 @@ impl Table {
         search.consider(self.any_path, 0);
     }
 
-    fn search_regexes(&self, search: &mut Search<'_, impl RequestFacts>) {
+    fn search_regexes<V>(&self, search: &mut Search<'_, '_, impl RequestFacts, V>) {
         for regex in self.regexes.iter().rev() {
             if !search.beaten_by(regex.rank) {
                 return;
@@ -108,7 +108,7 @@ impl Prefixes {
 
     /// Tries every part of the path that ends at a segment border, from the longest that can be a
     /// prefix to the root. Shorter ones may still win, by priority.
-    fn search(&self, search: &mut Search<'_, impl RequestFacts>) {
+    fn search<V>(&self, search: &mut Search<'_, '_, impl RequestFacts, V>) {
         let path = search.facts.path();
         let mut end = if path.len() <= self.longest { path.len() } else { border(path, self.longest + 1) };
         while search.beaten_by(self.best) {
