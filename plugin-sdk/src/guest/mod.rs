@@ -12,6 +12,8 @@ pub mod bindings {
 }
 #[cfg(target_arch = "wasm32")]
 mod exports;
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+mod heap;
 #[cfg(target_arch = "wasm32")]
 pub use exports::{Module, Package, Uses};
 
