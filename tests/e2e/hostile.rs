@@ -59,6 +59,29 @@ async fn a_loop_is_cut_at_its_budget() {
     proof!(2, 3, "endless loop, budget 50 ms, one worker", "cut within {longest:?}");
 }
 
+#[tokio::test]
+async fn a_loop_that_sleeps_in_between_is_cut_too() {
+    let origin = Origin::start();
+    let limits = "limits = { cpu = \"50ms\", wall = \"60s\" }";
+    let gateway = Setup::new(config(&origin, "on_header = true", limits)).guests(&["hostile"]).workers(1).start().await;
+    assert_unharmed(&gateway).await;
+    let started = Instant::now();
+    assert_eq!(attack(&gateway, "naps").await.status, 500);
+    assert!(started.elapsed() < Duration::from_secs(20), "a budget of 50 ms took {:?}", started.elapsed());
+    assert_unharmed(&gateway).await;
+}
+
+/// Memory that an instance gave back is used again, whatever the sizes.
+#[tokio::test]
+async fn blocks_that_grow_fit_into_the_memory_of_one() {
+    let origin = Origin::start();
+    // Of 16 MiB.
+    let gateway = start(&origin, "request = \"blocks\", times = 10, bytes = 1000000").await;
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/hostile").await.status, 200);
+    }
+}
+
 /// A loop yields at each tick, so that others on the same worker go on: with one request in a hundred
 /// looping, they wait two ticks of 10 ms longer, at the 99th percentile.
 #[tokio::test]

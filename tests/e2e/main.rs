@@ -3,6 +3,7 @@
 mod configs;
 mod modules;
 
+mod abi;
 mod activation;
 mod chains;
 mod config;

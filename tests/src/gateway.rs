@@ -160,6 +160,11 @@ impl Gateway {
         self.process.memory()
     }
 
+    /// What the kernel tells of the process under a name of `/proc/PID/status`.
+    pub fn told(&self, name: &str) -> Option<String> {
+        self.process.told(name)
+    }
+
     pub fn descriptors(&self) -> usize {
         self.process.descriptors()
     }

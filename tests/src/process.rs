@@ -32,8 +32,6 @@ pub struct Memory {
     pub rss: u64,
     /// Of that, anonymous: what nobody else shares, the program's text apart.
     pub own: u64,
-    /// Of that, in huge pages.
-    pub huge: u64,
 }
 
 impl Process {
@@ -99,10 +97,17 @@ impl Process {
             let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
             number
                 .and_then(|number| number.trim().parse::<u64>().ok())
-                .expect("smaps_rollup has Rss, Anonymous and AnonHugePages in kB")
+                .expect("smaps_rollup has Rss and Anonymous in kB")
         };
         let bytes = |name: &str| kilobytes(name) << 10;
-        Memory { rss: bytes("Rss"), own: bytes("Anonymous"), huge: bytes("AnonHugePages") }
+        Memory { rss: bytes("Rss"), own: bytes("Anonymous") }
+    }
+
+    /// What the kernel tells of it under a name of `/proc/PID/status`.
+    pub fn told(&self, name: &str) -> Option<String> {
+        let status = self.proc_file("status");
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        Some(value.trim().to_owned())
     }
 
     /// Open file descriptors.

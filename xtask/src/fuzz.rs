@@ -1,7 +1,7 @@
 //! `fuzz`: throws made-up bytes at every parser of ours, each for a while, and tells which fell over.
 //!
 //! The targets are the files of `fuzz/targets`, what must hold stands in the crates themselves (`fuzzing.rs`), the
-//! inputs that each starts from in `fuzz/seeds`. No sanitizer: there is no `unsafe` of ours to watch, and without
+//! inputs that each starts from in `fuzz/seeds`. No sanitizer: the targets have no `unsafe` of ours to watch, and without
 //! one the toolchain that builds the gateway builds the targets.
 
 use std::fs;

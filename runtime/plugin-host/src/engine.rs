@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::config::HostConfig;
 
@@ -25,9 +25,8 @@ pub(crate) fn build(config: &HostConfig) -> wasmtime::Result<Engine> {
         .max_core_instance_size(1 << 20)
         .total_stacks(config.instances)
         .max_unused_warm_slots(64)
-        // What an instance wrote is known to newer kernels: then it is written back instead of being mapped anew,
-        // which would cost page faults, and interrupt all other cores.
-        .pagemap_scan(Enabled::Auto)
+        // `pagemap_scan` stays off: it would pass over pages that are swapped out or being moved, and the next
+        // instance would find in them what the last one left.
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(4 << 10)
         .async_stack_keep_resident(16 << 10);
@@ -74,8 +73,9 @@ impl Drop for Ticker {
     }
 }
 
-/// Of an instance's memory that stays when it is over.
-const KEEP_RESIDENT: usize = 512 << 10;
+/// Of an instance's memory that stays when it is over, and is written over: stack, data and first heap of a module of the
+/// SDK's, whose page faults would cost more.
+const KEEP_RESIDENT: usize = 96 << 10;
 /// Address space of one instance's memory.
 const MEMORY_RESERVATION: u64 = 4 << 30;
 /// Instances whose reservations fit into the 128 TiB that a process has, with as much left over.

@@ -10,10 +10,12 @@ use wasmtime::{Memory, ResourceLimiter, bail};
 use crate::abi::{FieldName, Reply};
 use crate::exchange::Exchange;
 use crate::host::Services;
+use crate::instance::START;
 use crate::names::Names;
 use crate::plugin::PluginUse;
 use crate::ports::directory::Identity;
 use crate::ports::sink::Sink;
+use crate::processor::ProcessorTime;
 use crate::value::Value;
 
 /// Data of a store.
@@ -42,8 +44,7 @@ pub(crate) struct Guest {
     /// What the import under way still has to hand over.
     pub(crate) reply: Reply,
     pub(crate) memory: MemoryLimit,
-    /// Ticks that this call may still use.
-    pub(crate) ticks_left: u64,
+    pub(crate) processor: ProcessorTime,
 }
 
 /// What an instance opened while it was configured, by use, let go with it. Ids count within a use.
@@ -79,7 +80,7 @@ impl Guest {
             linear: None,
             reply: Reply::Given,
             memory: MemoryLimit { limit: memory, size: 0, refused: false },
-            ticks_left: START_TICKS,
+            processor: ProcessorTime::new(START),
         }
     }
 
@@ -238,8 +239,6 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
-/// Processor time for making an instance: its start functions run before any call sets its own.
-const START_TICKS: u64 = 100;
 /// Handles that a guest may hold in one hook.
 const VALUES: usize = 4096;
 /// Bytes that the host holds for a guest in one hook, whatever they are copies of.

@@ -10,11 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use tokio::time::Sleep;
-use wasmtime::{Store, TypedFunc, UpdateDeadline, WasmParams, WasmResults};
+use wasmtime::{Store, TypedFunc, UnknownImportError, UpdateDeadline, WasmParams, WasmResults};
 
 use crate::abi::{Action, ConfigProblem};
 use crate::config::HookLimits;
-use crate::engine::TICK;
 use crate::error::{CpuExceeded, HookError, HookErrorKind};
 use crate::exchange::Exchange;
 use crate::exports::Exports;
@@ -23,6 +22,7 @@ use crate::host::Services;
 use crate::module::ModuleGeneration;
 use crate::plugin::{PluginUse, Subscription};
 use crate::ports::sink::Sink;
+use crate::processor::ProcessorTime;
 
 pub(crate) struct Instance {
     store: Store<Guest>,
@@ -57,6 +57,7 @@ impl Instance {
         let exports = Exports::find(&mut store, &linked, module.manifest().hooks)
             .map_err(|error| Fault::trap(format!("{error:#}")))?;
         exports.initialize(&mut store).await?;
+        store.data_mut().finish();
         Ok(Instance { store, exports, configured: HashSet::default(), swept: 0 })
     }
 
@@ -87,6 +88,7 @@ impl Instance {
         for id in gone {
             self.configured.remove(&id);
             call(&mut self.store, &self.exports.release, id, RELEASE).await?;
+            self.store.data_mut().finish();
             self.store.data_mut().forget(id);
         }
         Ok(())
@@ -160,11 +162,7 @@ pub(crate) fn bounded_store(engine: &wasmtime::Engine, guest: Guest) -> Store<Gu
     store.limiter(|guest| &mut guest.memory);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
-        let guest = store.data_mut();
-        if guest.ticks_left == 0 {
-            return Err(CpuExceeded.into());
-        }
-        guest.ticks_left -= 1;
+        store.data_mut().processor.tick()?;
         // A pause, not a bare yield: a request takes several turns of the worker (client, upstream,
         // client), and each of them would wait for a whole tick of this guest.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(PAUSE))))
@@ -194,8 +192,7 @@ pub(crate) async fn bounded<T>(
 ) -> Result<T, Fault> {
     // The tick under way does not count: a hook of a few microseconds would pause whenever one ends in it.
     store.set_epoch_deadline(2);
-    let ticks = limits.cpu.as_nanos().div_ceil(TICK.as_nanos()) as u64;
-    store.data_mut().ticks_left = ticks.saturating_sub(1);
+    store.data_mut().processor = ProcessorTime::new(limits);
     let outcome = {
         let mut calls = pin!(calls(&mut *store));
         within(limits.wall, calls.as_mut()).await
@@ -257,11 +254,21 @@ fn fault(error: &wasmtime::Error, memory_refused: bool) -> Fault {
         HookErrorKind::Trap
     };
     tracing::debug!(error = %format!("{error:#}"), "guest failed");
+    Fault { kind, detail: detail(error) }
+}
+
+/// What went wrong, for the author of the module.
+pub(crate) fn detail(error: &wasmtime::Error) -> String {
+    // Only while a module is described are there imports that nobody offers.
+    if let Some(import) = error.downcast_ref::<UnknownImportError>() {
+        let (interface, function) = (import.module(), import.name());
+        return format!("calls {interface} `{function}`, but may call nothing of the gateway while it is described");
+    }
     let mut detail = error.root_cause().to_string();
     if let Some((end, _)) = detail.char_indices().nth(DETAIL_CHARS) {
         detail.truncate(end);
     }
-    Fault { kind, detail }
+    detail
 }
 
 fn instantiation(error: &wasmtime::Error) -> Fault {
@@ -272,6 +279,7 @@ fn instantiation(error: &wasmtime::Error) -> Fault {
 
 /// What a guest that used up a tick leaves to the worker's other requests.
 const PAUSE: Duration = Duration::from_millis(1);
+/// For making an instance, and for `describe`. Start functions run before any call sets its own.
 pub(crate) const START: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(2) };
 const CONFIGURE: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(5) };
 const RELEASE: HookLimits = HookLimits { cpu: Duration::from_millis(50), wall: Duration::from_secs(1) };

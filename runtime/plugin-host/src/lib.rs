@@ -36,6 +36,7 @@ mod plugin;
 mod pool;
 mod ports;
 mod prepare;
+mod processor;
 mod settings;
 mod share;
 mod value;

@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use wasmtime::{AsContextMut, Caller};
+use wasmtime::Caller;
 
-use super::Interface;
+use super::{Interface, waited};
 use crate::guest::Guest;
 
 pub(super) fn add(clock: &mut Interface<'_>) -> wasmtime::Result<()> {
@@ -14,10 +14,8 @@ pub(super) fn add(clock: &mut Interface<'_>) -> wasmtime::Result<()> {
         caller.data().services.started.elapsed().as_nanos() as u64
     })?;
     clock.waiting("sleep", |mut caller: Caller<'_, Guest>, (milliseconds,): (u32,)| {
-        Box::new(async move {
-            tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
-            // Ticks that passed while the guest waited are not its own.
-            caller.as_context_mut().set_epoch_deadline(1);
-        })
+        Box::new(
+            async move { waited(&mut caller, tokio::time::sleep(Duration::from_millis(milliseconds.into()))).await },
+        )
     })
 }

@@ -45,22 +45,24 @@ impl FieldName {
     }
 }
 
-/// Checks a value from a guest.
-pub(crate) fn checked(value: Option<HeaderValue>) -> Result<HeaderValue, Edit> {
-    match value {
+pub(crate) fn from_slice(bytes: &[u8]) -> Result<HeaderValue, Edit> {
+    if bytes.len() > FIELD_BYTES {
+        return Err(Edit::TooLarge);
+    }
+    HeaderValue::from_bytes(bytes).map_err(|_| Edit::Invalid)
+}
+
+pub(crate) fn from_value(value: Option<&Value>) -> Result<HeaderValue, Edit> {
+    match value.and_then(Value::to_header) {
         Some(value) if value.len() > FIELD_BYTES => Err(Edit::TooLarge),
         Some(value) => Ok(value),
         None => Err(Edit::Invalid),
     }
 }
 
-pub(crate) fn from_slice(bytes: &[u8]) -> Option<HeaderValue> {
-    HeaderValue::from_bytes(bytes).ok()
-}
-
-pub(crate) fn from_number(number: i64) -> Option<HeaderValue> {
+pub(crate) fn from_number(number: i64) -> Result<HeaderValue, Edit> {
     let mut text = itoa::Buffer::new();
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text.format(number).as_bytes())).ok()
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text.format(number).as_bytes())).map_err(|_| Edit::Invalid)
 }
 
 pub(crate) fn set(map: &mut HeaderMap, name: &HeaderName, value: HeaderValue) -> Edit {

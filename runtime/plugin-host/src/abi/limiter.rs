@@ -76,15 +76,15 @@ fn define(
     let (memory, guest) = memory::of(&mut caller)?;
     let algorithm = memory::case(&ALGORITHMS, algorithm)?;
     let spec = limits::RuleSpec { algorithm, limit, window: Duration::from_millis(window), burst };
-    let defined = defined(guest, memory::text(memory, name, name_length)?, spec)?;
+    let defined = defined(guest, memory::text(memory, name, name_length, RULE_NAME_BYTES)?, spec)?;
     reply::result(guest, memory, defined, result)
 }
 
-fn defined(guest: &mut Guest, name: &str, spec: limits::RuleSpec) -> wasmtime::Result<Result<u32, String>> {
+fn defined(guest: &mut Guest, name: Option<&str>, spec: limits::RuleSpec) -> wasmtime::Result<Result<u32, String>> {
     let plugin = guest.configuring()?;
-    if name.len() > RULE_NAME_BYTES {
+    let Some(name) = name else {
         return Ok(Err(format!("a rule's name has at most {RULE_NAME_BYTES} bytes")));
-    }
+    };
     let owner = plugin.id();
     // NUL can't stand in a plugin's name: no two plugins share a counter.
     let identity = format!("{}\0{}", plugin.name(), name);

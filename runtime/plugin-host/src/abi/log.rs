@@ -23,7 +23,7 @@ fn write(mut caller: Caller<'_, Guest>, level: u32, start: u32, length: u32) -> 
     if !plugin.module().may_log(guest.services.now_seconds()) {
         return Ok(());
     }
-    let message: String = memory::text(memory, start, length)?.chars().take(MESSAGE_CHARS).collect();
+    let message = memory::beginning(memory, start, length, MESSAGE_BYTES)?;
     let (name, module) = (plugin.name(), plugin.module().name());
     match level {
         Level::Error => tracing::error!(plugin = name, module, "{message}"),
@@ -36,10 +36,11 @@ fn write(mut caller: Caller<'_, Guest>, level: u32, start: u32, length: u32) -> 
 
 fn field(mut caller: Caller<'_, Guest>, name: u32, name_length: u32, value: u32) -> wasmtime::Result<()> {
     let (memory, guest) = memory::of(&mut caller)?;
-    let name = memory::text(memory, name, name_length)?;
+    let name = memory::text(memory, name, name_length, FIELD_BYTES)?;
     let text = String::from_utf8_lossy(guest.bytes(value)?).into_owned();
     let exchange = guest.exchange()?;
-    if exchange.log_field_count >= FIELDS || name.len() + text.len() > FIELD_BYTES {
+    let Some(name) = name.filter(|name| name.len() + text.len() <= FIELD_BYTES) else { return Ok(()) };
+    if exchange.log_field_count >= FIELDS {
         return Ok(());
     }
     exchange.log_field_count += 1;
@@ -55,6 +56,6 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 const LEVELS: [Level; 4] = [Level::Error, Level::Warn, Level::Info, Level::Debug];
-const MESSAGE_CHARS: usize = 4096;
+const MESSAGE_BYTES: usize = 4096;
 const FIELDS: u8 = 16;
 const FIELD_BYTES: usize = 1024;

@@ -1,5 +1,7 @@
 //! A guest's linear memory: what it passes by pointer, and where it wants results. Every access is checked.
 
+use std::borrow::Cow;
+
 use wasmtime::{Caller, bail};
 
 use crate::guest::Guest;
@@ -12,11 +14,8 @@ pub(super) fn of<'a>(caller: &'a mut Caller<'_, Guest>) -> wasmtime::Result<(&'a
     Ok(memory.data_and_store_mut(caller))
 }
 
-/// A `list<u8>`.
+/// A `list<u8>`. How much of it is looked at is for the caller to bound.
 pub(crate) fn bytes(memory: &[u8], start: u32, length: u32) -> wasmtime::Result<&[u8]> {
-    if length as usize > PASSED_BYTES {
-        bail!("a guest may pass {PASSED_BYTES} bytes at once, not {length}");
-    }
     let (start, length) = (start as usize, length as usize);
     match memory.get(start..start.saturating_add(length)) {
         Some(bytes) => Ok(bytes),
@@ -24,18 +23,32 @@ pub(crate) fn bytes(memory: &[u8], start: u32, length: u32) -> wasmtime::Result<
     }
 }
 
-/// A `string`.
-pub(crate) fn text(memory: &[u8], start: u32, length: u32) -> wasmtime::Result<&str> {
-    match std::str::from_utf8(bytes(memory, start, length)?) {
-        Ok(text) => Ok(text),
+/// A `string`; `None` if it is longer than `most` bytes, of which nothing is read then.
+pub(crate) fn text(memory: &[u8], start: u32, length: u32, most: usize) -> wasmtime::Result<Option<&str>> {
+    let bytes = bytes(memory, start, length)?;
+    if bytes.len() > most {
+        return Ok(None);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
         Err(error) => bail!("a string is not UTF-8: {error}"),
     }
+}
+
+/// The beginning of a `string`, up to `most` bytes of it; the rest is not read.
+pub(crate) fn beginning(memory: &[u8], start: u32, length: u32, most: usize) -> wasmtime::Result<Cow<'_, str>> {
+    let bytes = bytes(memory, start, length)?;
+    Ok(match bytes.get(..most) {
+        None => String::from_utf8_lossy(bytes),
+        // A character that the cut goes through is none.
+        Some(cut) => String::from_utf8_lossy(cut).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned().into(),
+    })
 }
 
 /// A list of records of one size.
 pub(crate) fn records<const SIZE: usize>(memory: &[u8], start: u32, count: u32) -> wasmtime::Result<&[[u8; SIZE]]> {
     let Some(length) = count.checked_mul(SIZE as u32) else {
-        bail!("a guest may pass {PASSED_BYTES} bytes at once, not {count} records of {SIZE}");
+        bail!("{count} records of {SIZE} bytes are not in the guest's memory");
     };
     Ok(bytes(memory, start, length)?.as_chunks().0)
 }
@@ -67,9 +80,6 @@ pub(crate) fn case<T: Copy>(cases: &[T], number: u32) -> wasmtime::Result<T> {
     }
 }
 
-/// Most that a guest may pass in one piece.
-const PASSED_BYTES: usize = 32 << 20;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,9 +101,19 @@ mod tests {
     }
 
     #[test]
+    fn no_more_of_a_string_is_read_than_is_wanted() {
+        let memory = b"gr\xc3\xbc\xff";
+        assert_eq!(text(memory, 0, 5, 4).unwrap(), None);
+        for (most, read) in [(2, "gr"), (3, "gr"), (4, "grü"), (5, "grü"), (6, "grü\u{fffd}")] {
+            assert_eq!(beginning(memory, 0, 5, most).unwrap(), read, "{most} bytes");
+        }
+        assert!(beginning(memory, 0, 6, 1).is_err(), "not in the memory");
+    }
+
+    #[test]
     fn a_string_is_utf_8_and_an_enum_has_its_cases() {
-        assert_eq!(text("grüß".as_bytes(), 0, 6).unwrap(), "grüß");
-        assert!(text("grüß".as_bytes(), 0, 3).is_err());
+        assert_eq!(text("grüß".as_bytes(), 0, 6, 6).unwrap(), Some("grüß"));
+        assert!(text("grüß".as_bytes(), 0, 3, 6).is_err());
         assert_eq!(case(&['a', 'b'], 1).unwrap(), 'b');
         assert!(case(&['a', 'b'], 2).is_err());
     }

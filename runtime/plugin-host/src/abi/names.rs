@@ -12,8 +12,8 @@ pub(super) fn add(names: &mut Interface<'_>) -> wasmtime::Result<()> {
 
 fn header(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtime::Result<u32> {
     let (memory, guest) = memory::of(&mut caller)?;
-    let text = memory::text(memory, start, length)?;
-    let Some(field) = FieldName::parse(text).filter(|_| text.len() <= HEADER_BYTES) else { return Ok(0) };
+    let text = memory::text(memory, start, length, HEADER_BYTES)?;
+    let Some(field) = text.and_then(FieldName::parse) else { return Ok(0) };
     let owner = guest.plugin()?.id();
     if let Some(number) = guest.headers.known(owner, field.name.as_str()) {
         return Ok(number);
@@ -27,10 +27,8 @@ fn header(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtime::R
 
 fn key(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtime::Result<u32> {
     let (memory, guest) = memory::of(&mut caller)?;
-    let text = memory::text(memory, start, length)?;
-    if text.is_empty() || text.len() > KEY_BYTES {
-        return Ok(0);
-    }
+    let text = memory::text(memory, start, length, KEY_BYTES)?;
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(0) };
     let owner = guest.plugin()?.id();
     match guest.keys.resolve(owner, text, || text.into()) {
         Some(number) => Ok(number),

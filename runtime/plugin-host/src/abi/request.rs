@@ -36,7 +36,7 @@ pub(super) fn add(request: &mut Interface<'_>) -> wasmtime::Result<()> {
 
     request.function("set-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
         let guest = caller.data_mut();
-        let value = guest.value(value)?.and_then(Value::to_header);
+        let value = fields::from_value(guest.value(value)?);
         edit_field(guest, name, FieldEdit::Set(value))
     })?;
     request.function("set-header-bytes", |mut caller: Caller<'_, Guest>, name: u32, start: u32, length: u32| {
@@ -49,7 +49,7 @@ pub(super) fn add(request: &mut Interface<'_>) -> wasmtime::Result<()> {
     })?;
     request.function("append-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
         let guest = caller.data_mut();
-        let value = guest.value(value)?.and_then(Value::to_header);
+        let value = fields::from_value(guest.value(value)?);
         edit_field(guest, name, FieldEdit::Append(value))
     })?;
     request.function("remove-header", |mut caller: Caller<'_, Guest>, name: u32| {
@@ -58,8 +58,9 @@ pub(super) fn add(request: &mut Interface<'_>) -> wasmtime::Result<()> {
 
     request.function("remove-query-parameter", |mut caller: Caller<'_, Guest>, start: u32, length: u32| {
         let (memory, guest) = memory::of(&mut caller)?;
-        let name = memory::text(memory, start, length)?;
-        remove_query_parameter(guest, name).map(Edit::number)
+        // None is longer than the whole target may be.
+        let name = memory::text(memory, start, length, TARGET_BYTES)?;
+        name.map_or(Ok(Edit::Done), |name| remove_query_parameter(guest, name)).map(Edit::number)
     })?;
     request.function("set-method", |mut caller: Caller<'_, Guest>, method: u32| {
         set_method(caller.data_mut(), method).map(Edit::number)
@@ -106,7 +107,7 @@ fn headers(mut caller: Caller<'_, Guest>, result: u32) -> wasmtime::Result<u64> 
 
 fn query_parameter(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtime::Result<u32> {
     let (memory, guest) = memory::of(&mut caller)?;
-    let name = memory::text(memory, start, length)?;
+    let Some(name) = memory::text(memory, start, length, TARGET_BYTES)? else { return Ok(0) };
     let query = guest.exchange()?.request.uri.query().unwrap_or_default();
     let value = form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| *key == name)
@@ -181,8 +182,8 @@ fn property(exchange: &Exchange, which: Property) -> Option<Value> {
 }
 
 enum FieldEdit {
-    Set(Option<HeaderValue>),
-    Append(Option<HeaderValue>),
+    Set(Result<HeaderValue, Edit>),
+    Append(Result<HeaderValue, Edit>),
     Remove,
 }
 
@@ -194,7 +195,7 @@ fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result
     }
     let name = &field.name;
     let bytes = match &edit {
-        FieldEdit::Set(Some(value)) | FieldEdit::Append(Some(value)) => value.len(),
+        FieldEdit::Set(Ok(value)) | FieldEdit::Append(Ok(value)) => value.len(),
         _ => 0,
     };
     let done = match edit {
@@ -202,7 +203,7 @@ fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result
             request.headers.remove(name);
             Edit::Done
         }
-        FieldEdit::Set(value) => match fields::checked(value) {
+        FieldEdit::Set(value) => match value {
             // What the upstream is asked for is decided when the request is forwarded.
             Ok(value) if *name == header::HOST => {
                 request.host_override = Some(value);
@@ -212,7 +213,7 @@ fn edit_field(guest: &mut Guest, name: u32, edit: FieldEdit) -> wasmtime::Result
             Err(refusal) => refusal,
         },
         FieldEdit::Append(_) if *name == header::HOST => Edit::Invalid,
-        FieldEdit::Append(value) => match fields::checked(value) {
+        FieldEdit::Append(value) => match value {
             Ok(value) => fields::append(&mut request.headers, name, value),
             Err(refusal) => refusal,
         },

@@ -25,7 +25,7 @@ pub(super) fn add(response: &mut Interface<'_>) -> wasmtime::Result<()> {
     response.function("set-status", set_status)?;
     response.function("set-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
         let guest = caller.data_mut();
-        let value = guest.value(value)?.and_then(Value::to_header);
+        let value = fields::from_value(guest.value(value)?);
         edit(guest, name, Some(value), EarlyEdit::Set)
     })?;
     response.function("set-header-bytes", |mut caller: Caller<'_, Guest>, name: u32, start: u32, length: u32| {
@@ -38,7 +38,7 @@ pub(super) fn add(response: &mut Interface<'_>) -> wasmtime::Result<()> {
     })?;
     response.function("append-header", |mut caller: Caller<'_, Guest>, name: u32, value: u32| {
         let guest = caller.data_mut();
-        let value = guest.value(value)?.and_then(Value::to_header);
+        let value = fields::from_value(guest.value(value)?);
         edit(guest, name, Some(value), EarlyEdit::Append)
     })?;
     response.function("append-header-bytes", |mut caller: Caller<'_, Guest>, name: u32, start: u32, length: u32| {
@@ -61,7 +61,7 @@ fn answer(mut caller: Caller<'_, Guest>, status: u32, start: u32, length: u32) -
 
 fn refuse(mut caller: Caller<'_, Guest>, status: u32, start: u32, length: u32) -> wasmtime::Result<()> {
     let (memory, guest) = memory::of(&mut caller)?;
-    let message: String = memory::text(memory, start, length)?.chars().take(MESSAGE_CHARS).collect();
+    let message = memory::beginning(memory, start, length, MESSAGE_BYTES)?.into_owned();
     let status = answer_status(status)?;
     guest.exchange()?.response.answer = Some(PreparedAnswer::Refusal(status, message));
     Ok(())
@@ -126,11 +126,11 @@ fn set_status(mut caller: Caller<'_, Guest>, status: u32) -> wasmtime::Result<u3
 }
 
 /// Applies an edit to the response, or keeps it for the one to come. `value`: outer `None` for a
-/// removal, inner `None` for a value that is no field value.
+/// removal, inner `Err` for what is no value of a field.
 fn edit(
     guest: &mut Guest,
     name: u32,
-    value: Option<Option<HeaderValue>>,
+    value: Option<Result<HeaderValue, Edit>>,
     make: fn(HeaderName, HeaderValue) -> EarlyEdit,
 ) -> wasmtime::Result<u32> {
     let field = guest.header_name(name)?.clone();
@@ -147,10 +147,8 @@ fn edit(
     let bytes: usize = value.iter().flatten().map(HeaderValue::len).sum();
     let change = match value {
         None => EarlyEdit::Remove(field.name),
-        Some(value) => match fields::checked(value) {
-            Ok(value) => make(field.name, value),
-            Err(refusal) => return Ok(refusal.number()),
-        },
+        Some(Ok(value)) => make(field.name, value),
+        Some(Err(refusal)) => return Ok(refusal.number()),
     };
     let done = match (&mut response.head, change) {
         (Some(head), EarlyEdit::Set(name, value)) => fields::set(&mut head.headers, &name, value),
@@ -185,4 +183,4 @@ fn answer_status(status: u32) -> wasmtime::Result<StatusCode> {
 
 /// Of an answer that a plugin gives itself.
 const ANSWER_BYTES: usize = 4 << 20;
-const MESSAGE_CHARS: usize = 1024;
+const MESSAGE_BYTES: usize = 1024;

@@ -1,9 +1,9 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use wasmtime::{AsContextMut, Caller, bail};
+use wasmtime::{Caller, bail};
 
-use super::{Interface, memory, reply};
+use super::{Interface, memory, reply, waited};
 use crate::guest::Guest;
 use crate::plugin::PluginUse;
 use crate::ports::sink::Target;
@@ -12,11 +12,23 @@ pub(super) fn add(sink: &mut Interface<'_>) -> wasmtime::Result<()> {
     sink.waiting("open", |mut caller: Caller<'_, Guest>, (start, length, result): (u32, u32, u32)| {
         Box::new(async move {
             let (memory, guest) = memory::of(&mut caller)?;
-            let target = memory::text(memory, start, length)?.to_owned();
-            let opened = open(guest, &target).await?;
-            // Ticks that passed while the guest waited are not its own.
-            caller.as_context_mut().set_epoch_deadline(1);
+            let Some(target) = memory::text(memory, start, length, TARGET_BYTES)?.map(str::to_owned) else {
+                let refusal = format!("a target has at most {TARGET_BYTES} bytes");
+                return reply::result(guest, memory, Err(refusal), result);
+            };
+            let opened = match granted(guest, &target)? {
+                Ok(granted) => {
+                    let services = Arc::clone(&guest.services);
+                    // Waits for the disk only where nobody has the target open: a use keeps open what it opened when
+                    // it was tried.
+                    let opened = waited(&mut caller, services.sinks.open(granted)).await?;
+                    opened.map_err(|error| format!("{target} can't be opened: {error}"))
+                }
+                Err(refusal) => Err(refusal),
+            };
             let (memory, guest) = memory::of(&mut caller)?;
+            let owner = guest.configuring()?.id();
+            let opened = opened.map(|sink| guest.sinks.add(owner, sink));
             reply::result(guest, memory, opened, result)
         })
     })?;
@@ -27,27 +39,17 @@ fn write(mut caller: Caller<'_, Guest>, sink: u32, start: u32, length: u32) -> w
     let (memory, guest) = memory::of(&mut caller)?;
     let owner = guest.plugin()?.id();
     match guest.sinks.find(owner, sink) {
-        Some(sink) => Ok(sink.write(memory::bytes(memory, start, length)?.to_vec()).into()),
+        Some(sink) => Ok(sink.write(memory::bytes(memory, start, length)?).into()),
         None => bail!("sink {sink} was not opened by this use of the plugin"),
     }
 }
 
-/// Waits for the disk only where nobody has the target open: a use keeps open what it opened when it
-/// was tried.
-async fn open(guest: &mut Guest, target: &str) -> wasmtime::Result<Result<u32, String>> {
-    let plugin = guest.configuring()?.clone();
+fn granted(guest: &Guest, target: &str) -> wasmtime::Result<Result<Target, String>> {
+    let plugin = guest.configuring()?;
     if guest.sinks.count(plugin.id()) >= SINKS {
         return Ok(Err(format!("a plugin may open {SINKS} sinks")));
     }
-    let resolved = match resolve(&plugin, &guest.services.data, target) {
-        Ok(resolved) => resolved,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let services = Arc::clone(&guest.services);
-    Ok(match services.sinks.open(resolved).await {
-        Ok(sink) => Ok(guest.sinks.add(plugin.id(), sink)),
-        Err(error) => Err(format!("{target} can't be opened: {error}")),
-    })
+    Ok(resolve(plugin, &guest.services.data, target))
 }
 
 /// What the operator granted, as an absolute target.
@@ -73,3 +75,4 @@ fn resolve(plugin: &PluginUse, data: &Path, target: &str) -> Result<Target, Stri
 }
 
 const SINKS: usize = 16;
+const TARGET_BYTES: usize = 4096;

@@ -119,7 +119,8 @@ struct Taken<'a> {
 impl Taken<'_> {
     fn text(&mut self, list: &[u8]) -> wasmtime::Result<String> {
         self.charge(u32_at(list, 4) as usize)?;
-        memory::text(self.memory, u32_at(list, 0), u32_at(list, 4)).map(str::to_owned)
+        let text = memory::text(self.memory, u32_at(list, 0), u32_at(list, 4), RETURNED_BYTES)?;
+        Ok(text.unwrap_or_default().to_owned())
     }
 
     fn list<const SIZE: usize, T>(

@@ -1,17 +1,15 @@
 //! Asks a module what it is, with every import trapping.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::{Engine, Linker, Module};
 
 use super::{Hooks, Manifest};
 use crate::abi;
-use crate::config::HookLimits;
 use crate::exports::Exports;
 use crate::guest::Guest;
 use crate::host::Services;
-use crate::instance::bounded_store;
+use crate::instance::{START, bounded_store, detail};
 
 pub(crate) async fn describe(
     engine: &Engine,
@@ -22,14 +20,14 @@ pub(crate) async fn describe(
     let mut linker = Linker::new(engine);
     linker.define_unknown_imports_as_traps(module).map_err(|error| format!("{error:#}"))?;
     let mut store = bounded_store(engine, Guest::new(Arc::clone(services), memory));
-    let linked =
-        linker.instantiate_async(&mut store, module).await.map_err(|error| format!("can't be started: {error:#}"))?;
-    let exports = Exports::find(&mut store, &linked, Hooks::default()).map_err(|error| format!("{error:#}"))?;
-    let described = async {
-        exports.initialize(&mut store).await?;
-        exports.describe(&mut store, DESCRIBE).await
-    };
-    checked(described.await.map_err(|fault| format!("describe failed: {}", fault.detail))?)
+    let started = linker.instantiate_async(&mut store, module).await;
+    let linked = started.map_err(|error| format!("can't be started: {}", detail(&error)))?;
+    let exports = Exports::find(&mut store, &linked, Hooks::default())
+        .map_err(|error| format!("is no plugin of this gateway (tollgate:plugin@0.1.0): {error:#}"))?;
+    let initialized = exports.initialize(&mut store).await;
+    initialized.map_err(|fault| format!("can't be started: {}", fault.detail))?;
+    let described = exports.describe(&mut store, START).await;
+    checked(described.map_err(|fault| format!("describe failed: {}", fault.detail))?)
 }
 
 fn checked(manifest: abi::Manifest) -> Result<Manifest, String> {
@@ -48,5 +46,3 @@ fn checked(manifest: abi::Manifest) -> Result<Manifest, String> {
         settings_schema,
     })
 }
-
-const DESCRIBE: HookLimits = HookLimits { cpu: Duration::from_millis(500), wall: Duration::from_secs(2) };

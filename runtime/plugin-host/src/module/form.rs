@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use wasmparser::{CanonicalFunction, CanonicalOption, ComponentTypeRef, ExternalKind, Parser, Payload, Validator};
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentTypeRef, ExternalKind, Parser, Payload, Validator, WasmFeatures,
+};
 use wit_component::ComponentEncoder;
 use wit_parser::{Resolve, SourceMap, WorldId};
 
@@ -25,9 +27,15 @@ pub(crate) enum FormError {
     ForeignImport(String),
     #[error("imports {0}, which this gateway does not offer; its ABI is tollgate:plugin@0.1.0")]
     OtherAbi(String),
-    #[error("is no plugin of this gateway (tollgate:plugin@0.1.0): {0}")]
+    #[error(
+        "is no plugin of this gateway (tollgate:plugin@0.1.0): {0}; build it with the tollgate-plugin-sdk of this \
+         gateway's version"
+    )]
     OtherWorld(String),
-    #[error("is composed of several components or modules; a plugin is made from one module")]
+    #[error(
+        "is composed of several components or modules, and a plugin is made from one: give the module or component as \
+         it was before it was composed"
+    )]
     Composed,
     #[error("is broken: {0}")]
     Broken(String),
@@ -42,7 +50,9 @@ pub(crate) fn to_core(bytes: &[u8]) -> Result<Vec<u8>, FormError> {
     let core = if Parser::is_component(bytes) { made_from } else { bytes };
     match fuse::fused(core).map_err(FormError::Broken)? {
         Some(fused) => Ok(fused),
-        None => Err(FormError::OtherWorld("its module does not export `memory` and `cabi_realloc`".into())),
+        None => {
+            Err(FormError::OtherWorld("its module does not export `memory` and `cabi_realloc` as plugins do".into()))
+        }
     }
 }
 
@@ -52,8 +62,7 @@ fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, FormError> {
     if !is_component && !Parser::is_core_wasm(bytes) {
         return Err(FormError::NotWasm);
     }
-    // By the features that the engine has: with all that there are, a small file could name a million imports.
-    Validator::new().validate_all(bytes).map_err(broken)?;
+    Validator::new_with_features(FEATURES).validate_all(bytes).map_err(broken)?;
     if is_component {
         return Ok(Cow::Borrowed(bytes));
     }
@@ -94,7 +103,9 @@ fn core_module(component: &[u8]) -> Result<&[u8], FormError> {
     let mut with_memory = modules.into_iter().filter_map(|range| component.get(range)).filter(|of| exports_memory(of));
     match (with_memory.next(), with_memory.next()) {
         (Some(module), None) => Ok(module),
-        (None, _) => Err(FormError::OtherWorld("its module does not export `memory` and `cabi_realloc`".into())),
+        (None, _) => {
+            Err(FormError::OtherWorld("its module does not export `memory` and `cabi_realloc` as plugins do".into()))
+        }
         _ => Err(FormError::Composed),
     }
 }
@@ -188,6 +199,12 @@ fn broken(error: wasmparser::BinaryReaderError) -> FormError {
     FormError::Broken(error.to_string())
 }
 
+/// What the engine has (`engine.rs`), and components. With all that there are, a small file could name a million imports.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
 const WIT: [(&str, &str); 8] = [
     ("context.wit", include_str!("../../../../plugin-sdk/wit/v0.1/context.wit")),
     ("host.wit", include_str!("../../../../plugin-sdk/wit/v0.1/host.wit")),
@@ -225,6 +242,20 @@ mod tests {
         module.extend_from_slice(name);
         module.extend_from_slice(&[0, 0, 10, 4, 1, 2, 0, 0x0b]);
         assert_eq!(to_core(&module), Err(FormError::ProxyWasm("proxy_abi_version_0_2_1".into())));
+    }
+
+    #[test]
+    fn what_the_engine_does_not_have_is_named() {
+        for (module, feature) in [
+            ("(module (memory i64 1))", "memory64"),
+            ("(module (memory 1) (memory 1))", "multi"),
+            ("(module (memory 1 1 shared))", "threads"),
+        ] {
+            let FormError::Broken(reason) = to_core(&wat::parse_str(module).unwrap()).unwrap_err() else {
+                panic!("{module} can't be run")
+            };
+            assert!(reason.contains(feature), "{reason}");
+        }
     }
 
     /// A component of some world, whose functions do nothing.

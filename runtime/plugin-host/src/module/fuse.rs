@@ -58,7 +58,7 @@ impl Fuse {
     fn read(module: &[u8]) -> Result<Option<Fuse>, String> {
         let broken = |error: wasmparser::BinaryReaderError| error.to_string();
         let mut types: Vec<Option<FuncType>> = Vec::new();
-        let (mut adapted, mut imported, mut own, mut realloc) = (Vec::new(), 0, 0, None);
+        let (mut adapted, mut imported, mut own, mut realloc) = (Vec::new(), 0, Vec::new(), None);
         for payload in Parser::new(0).parse_all(module) {
             match payload.map_err(broken)? {
                 Payload::TypeSection(section) => {
@@ -86,7 +86,9 @@ impl Fuse {
                         imported += 1;
                     }
                 }
-                Payload::FunctionSection(section) => own = section.count(),
+                Payload::FunctionSection(section) => {
+                    own = section.into_iter().collect::<Result<_, _>>().map_err(broken)?;
+                }
                 Payload::ExportSection(section) => {
                     for export in section {
                         let export = export.map_err(broken)?;
@@ -98,9 +100,12 @@ impl Fuse {
                 _ => {}
             }
         }
-        let types = types.len() as u32;
         // An import is none of the module's own.
-        let realloc = realloc.filter(|realloc| *realloc >= imported);
+        let realloc = realloc.filter(|realloc| {
+            let own: Option<&u32> = realloc.checked_sub(imported).and_then(|place| own.get(place as usize));
+            own.and_then(|of| types.get(*of as usize)?.as_ref()).is_some_and(allocates)
+        });
+        let (types, own) = (types.len() as u32, own.len() as u32);
         Ok(realloc.map(|realloc| Fuse { types, imported, own, realloc, adapted, written: 0 }))
     }
 
@@ -233,6 +238,11 @@ impl Reencode for Fuse {
     }
 }
 
+/// `cabi_realloc` has one type.
+fn allocates(function: &FuncType) -> bool {
+    function.params() == [wasmparser::ValType::I32; 4] && function.results() == [wasmparser::ValType::I32]
+}
+
 /// Of a function that returns nothing and takes numbers: the form of an import that is given a place for its result.
 fn plain_params(function: &FuncType) -> Option<Vec<ValType>> {
     let params = function.params().iter().map(|param| match param {
@@ -351,9 +361,11 @@ mod tests {
     #[test]
     fn a_module_that_needs_no_adapter_stays_and_one_that_can_not_have_them_is_told() {
         let fused = |text: &str| fused(&wat::parse_str(text).unwrap());
-        let plain = r#"(module (memory 1) (func (export "cabi_realloc") (result i32) (i32.const 1)))"#;
+        let plain = r#"(module (memory 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1)))"#;
         assert_eq!(fused(plain), Ok(Some(wat::parse_str(plain).unwrap())));
         assert_eq!(fused("(module)"), Ok(None));
+        assert_eq!(fused(r#"(module (func (export "cabi_realloc")))"#), Ok(None), "of another type");
         let imported = r#"(module (import "a" "b" (func)) (export "cabi_realloc" (func 0)))"#;
         assert_eq!(fused(imported), Ok(None));
         let own = r#"(module (import "tollgate:adapter" "supply" (func)))"#;

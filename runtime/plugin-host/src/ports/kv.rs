@@ -42,6 +42,9 @@ impl KvStore {
     }
 
     pub(crate) fn get(&self, plugin: &Arc<str>, key: &[u8]) -> Option<Bytes> {
+        if key.len() > KEY_BYTES {
+            return None;
+        }
         let shard = self.shard(key);
         let entry = shard.spaces.get(plugin)?.entries.get(key)?;
         entry.alive(Instant::now()).then(|| entry.value.clone())
@@ -54,6 +57,7 @@ impl KvStore {
         value: Bytes,
         time_to_live: Option<Duration>,
     ) -> Result<(), KvFailure> {
+        checked(key, &value)?;
         self.shard(key).space(plugin).set(key, value, time_to_live)
     }
 
@@ -66,6 +70,7 @@ impl KvStore {
         value: Bytes,
         time_to_live: Option<Duration>,
     ) -> Result<bool, KvFailure> {
+        checked(key, &value)?;
         let mut shard = self.shard(key);
         let space = shard.space(plugin);
         let now = Instant::now();
@@ -77,6 +82,9 @@ impl KvStore {
     }
 
     pub(crate) fn delete(&self, plugin: &Arc<str>, key: &[u8]) -> bool {
+        if key.len() > KEY_BYTES {
+            return false;
+        }
         let mut shard = self.shard(key);
         let Some(space) = shard.spaces.get_mut(plugin) else { return false };
         space.remove(key).is_some_and(|entry| entry.alive(Instant::now()))
@@ -106,11 +114,16 @@ impl Shard {
     }
 }
 
+/// Before anything is hashed or a lock is taken.
+fn checked(key: &[u8], value: &[u8]) -> Result<(), KvFailure> {
+    match key.len() > KEY_BYTES || value.len() > VALUE_BYTES {
+        true => Err(KvFailure::TooLarge),
+        false => Ok(()),
+    }
+}
+
 impl Space {
     fn set(&mut self, key: &[u8], value: Bytes, time_to_live: Option<Duration>) -> Result<(), KvFailure> {
-        if key.len() > KEY_BYTES || value.len() > VALUE_BYTES {
-            return Err(KvFailure::TooLarge);
-        }
         let now = Instant::now();
         let old = self.entries.get(key).map_or(0, |entry| weight(key, &entry.value));
         if self.bytes - old + weight(key, &value) > SHARE_BYTES / SHARDS {

@@ -122,10 +122,10 @@ impl SinkHub {
 
 impl Sink {
     /// Queues the bytes; false when they were dropped.
-    pub(crate) fn write(&self, bytes: Vec<u8>) -> bool {
+    pub(crate) fn write(&self, bytes: &[u8]) -> bool {
         let length = bytes.len();
         if self.queued.fetch_add(length, Ordering::Relaxed) + length <= QUEUE_BYTES
-            && self.queue.send(Message::Write(bytes)).is_ok()
+            && self.queue.send(Message::Write(bytes.to_vec())).is_ok()
         {
             return true;
         }
@@ -163,7 +163,7 @@ mod tests {
         let a = hub.open(Target::File(path.clone())).await.unwrap();
         let b = hub.open(Target::File(path.clone())).await.unwrap();
         assert!(Arc::ptr_eq(&a, &b));
-        assert!(a.write(b"one\n".to_vec()) && b.write(b"two\n".to_vec()));
+        assert!(a.write(b"one\n") && b.write(b"two\n"));
         hub.flush(Duration::from_secs(5));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
 
@@ -171,7 +171,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !path.exists() {
             assert!(Instant::now() < deadline, "the file was not made anew");
-            a.write(b"three\n".to_vec());
+            a.write(b"three\n");
             hub.flush(Duration::from_secs(5));
         }
     }
@@ -180,9 +180,9 @@ mod tests {
     async fn a_full_queue_drops_and_counts() {
         let hub = SinkHub::default();
         let sink = hub.open(Target::File("/dev/null".into())).await.unwrap();
-        assert!(!sink.write(vec![0; QUEUE_BYTES + 1]));
+        assert!(!sink.write(&vec![0; QUEUE_BYTES + 1]));
         assert_eq!(hub.dropped(), 1);
-        assert!(sink.write(vec![0; 10]), "what was dropped does not stay queued");
+        assert!(sink.write(&[0; 10]), "what was dropped does not stay queued");
     }
 
     #[tokio::test]
@@ -191,7 +191,7 @@ mod tests {
         let path = folder.path().join("access.log");
         let hub = SinkHub::default();
         let sink = hub.open(Target::File(path.clone())).await.unwrap();
-        assert!(sink.write(b"last words".to_vec()));
+        assert!(sink.write(b"last words"));
         drop(sink);
         hub.flush(Duration::from_secs(5));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "last words");
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(hub.lock().writers.len(), 1, "it is tried once");
         let path = folder.path().join("access.log");
         let sink = hub.open(Target::File(path.clone())).await.unwrap();
-        assert!(sink.write(b"one".to_vec()));
+        assert!(sink.write(b"one"));
         hub.flush(moment);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
         // Lets the thread that hangs go on, and end.

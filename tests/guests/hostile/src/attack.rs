@@ -14,8 +14,12 @@ use crate::settings::Settings;
 pub enum Attack {
     /// Never returns.
     Loop,
+    /// Runs for less than a tick, sleeps for a moment, and never ends.
+    Naps,
     /// Takes memory until there is none.
     Memory,
+    /// Takes and gives back `times` blocks of memory, each by `bytes` larger than the last.
+    Blocks,
     /// Panics.
     Trap,
     /// Sets headers of `bytes` bytes, a thousand of them.
@@ -52,7 +56,11 @@ impl Attack {
             Attack::Loop => loop {
                 black_box(());
             },
+            Attack::Naps => nap_forever(),
             Attack::Memory => take_all_memory(),
+            Attack::Blocks => {
+                (1..=settings.times).for_each(|block| drop(black_box(vec![1u8; block as usize * settings.bytes])))
+            }
             Attack::Trap => panic!("hostile: trapped as told"),
             Attack::Log => (0..settings.times).for_each(|_| log::write(log::Level::Error, &"x".repeat(settings.bytes))),
             Attack::Sleep => clock::sleep(Duration::from_millis(settings.milliseconds.into())),
@@ -80,6 +88,14 @@ pub fn endless_body(body: &mut Body) {
     let mut piece = vec![b'x'; 1 << 16];
     while body.write(&piece).is_ok() {
         piece.extend_from_within(..);
+    }
+}
+
+fn nap_forever() -> ! {
+    loop {
+        let started = clock::monotonic();
+        while clock::monotonic() - started < Duration::from_millis(3) {}
+        clock::sleep(Duration::ZERO);
     }
 }
 
