@@ -53,6 +53,8 @@ pub fn intake(data: &[u8]) {
     if !head.authority.header().is_empty() {
         again.headers_mut().insert(HOST, head.authority.header().clone());
     }
+    // A host that only the target had is a field now.
+    let config = ProxyConfig { header_count: config.header_count + 1, head_size: config.head_size * 2, ..config };
     let (twice, outcome) = take_in(again.into_parts().0, &ends, &config, &ids);
     let twice = &twice.request;
     assert_eq!(outcome, Ok(()));
