@@ -45,7 +45,8 @@
 //! # }
 //! ```
 //!
-//! `Cargo.toml` needs `crate-type = ["cdylib", "rlib"]` and the crates `serde` and `schemars`.
+//! `Cargo.toml` needs `crate-type = ["cdylib", "rlib"]` and the crates `serde` and `schemars`,
+//! for native tests `serde_json` too.
 //! Then build and drop the module into the gateway's plugins folder; saving a newer one swaps it
 //! under load:
 //!
