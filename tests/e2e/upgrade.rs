@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tollgate_tests::{Connection, Gateway, Load, Origin, Process, Setup, WebSocket, get, proof, scaled, until};
 
 use crate::configs::{chained, plain};
+use crate::modules::has_state;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -127,6 +128,25 @@ async fn a_broken_configuration_is_told_and_changes_nothing() {
     serves_as_before(&mut gateway, id, &origin).await;
     gateway.write_config(&plain(&origin));
     gone(gateway.upgrade().await).await;
+}
+
+/// A start leaves out what it can't load, which a running node goes on serving.
+#[tokio::test]
+async fn a_successor_that_would_serve_less_is_refused() {
+    let origin = Origin::start();
+    let config = chained(&origin, &["marker"]) + "[[plugins]]\nname = \"marker\"\n";
+    let mut gateway = Setup::new(config).guests(&["marker"]).start().await;
+    let id = gateway.process().id();
+    fs::remove_file(gateway.path("plugins/marker.wasm")).expect("it is there");
+    has_state(&gateway, "marker", "removed").await;
+    let ran = gateway.try_upgrade(&[]).await;
+    assert_ne!(ran.code, 0);
+    for told in ["route ", "marker", "--allow-degraded", "serves as before"] {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
+    serves_as_before(&mut gateway, id, &origin).await;
+    gone(gateway.upgrade_with(&["--allow-degraded"]).await).await;
+    gateway.answers("/", "the operator's word counts", |reply| reply.status == 503).await;
 }
 
 #[tokio::test]

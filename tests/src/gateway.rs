@@ -60,8 +60,13 @@ impl Gateway {
 
     /// `tollgate upgrade`, which has to succeed. Returns the process that was replaced.
     pub async fn upgrade(&mut self) -> Process {
+        self.upgrade_with(&[]).await
+    }
+
+    /// As [`Gateway::upgrade`], with more arguments.
+    pub async fn upgrade_with(&mut self, arguments: &[&str]) -> Process {
         Process::adopt_orphans();
-        let ran = self.try_upgrade(&[]).await;
+        let ran = self.try_upgrade(arguments).await;
         let id = ran.stdout.split(' ').find_map(|word| word.parse().ok());
         let id = id.unwrap_or_else(|| panic!("no process id: {ran:?}\n{}", self.log()));
         let successor = Process::adopt(id, self.process.log_path());

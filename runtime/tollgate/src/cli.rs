@@ -66,6 +66,10 @@ pub struct UpgradeArgs {
     /// How long it may take until it serves; after that it is ended, and the node serves as before.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     pub timeout: Duration,
+    /// Lets it take over although routes, services, consumers or certificates that the running node serves could not be
+    /// served any more.
+    #[arg(long)]
+    pub allow_degraded: bool,
 }
 
 /// As in the configuration: a whole number with its unit.

@@ -79,6 +79,10 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
     let tls = tls_server(&config, &certificates)?;
     let (mut reconciler, watch) = reconciler(&config, &host, &state, certificates, tls.as_ref())?;
     let first = reconciler.first().await.map_err(Invalid)?;
+    if let Some(predecessor) = predecessor {
+        // Before it accepts anything.
+        predecessor.suffices(&state.lacking())?;
+    }
     let proxy = Arc::new(descriptors::bounded(&config.proxy, limit));
     let doors = by_worker(listeners.proxy, listeners.tls, tls);
     let workers = tollgate_proxy::spawn(doors, proxy, Arc::clone(&host), first)?;
@@ -95,7 +99,8 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let mut end = End::Stopped;
     if settled(&config, predecessor).await {
-        let upgrades = Upgrades { launch: &launch, estate: &estate, door: opened.unwrap_or_else(|| door(&config)) };
+        let upgrades =
+            Upgrades { launch: &launch, estate: &estate, state: &state, door: opened.unwrap_or_else(|| door(&config)) };
         let upkeep = async {
             tokio::select! {
                 () = reconciler.follow(watch, &workers) => {}

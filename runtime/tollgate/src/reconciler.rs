@@ -233,7 +233,7 @@ impl Reconciler {
         let healths = snapshot.healths();
         let stale = snapshot.stale_tls().iter();
         let stale = stale.map(|(place, reason)| (place.clone(), format!("{reason}; the last good files are used")));
-        let degraded = degraded.into_iter().chain(stale).collect();
+        let stale = stale.collect();
         self.state.change(|serving| {
             serving.set = set;
             serving.prepared = prepared;
@@ -241,6 +241,7 @@ impl Reconciler {
             serving.loaded_at = Some(SystemTime::now());
             serving.generation += 1;
             serving.degraded = degraded;
+            serving.stale = stale;
             serving.healths = healths;
         });
         snapshot

@@ -31,6 +31,8 @@ pub struct Serving {
     pub refused: u64,
     /// Places that can't be served, and why.
     pub degraded: Vec<(String, String)>,
+    /// Places that are served by an older state than there is, and why.
+    pub stale: Vec<(String, String)>,
     pub certificates: Vec<CertificateReport>,
     /// Why the file of the authorities of client certificates can't be used as it is.
     pub client_ca_problem: Option<String>,
@@ -73,6 +75,16 @@ impl NodeState {
     /// A consistent copy.
     pub fn serving(&self) -> Serving {
         self.lock().clone()
+    }
+
+    /// What can't be served at all, and why: of the configuration, and certificates.
+    pub fn lacking(&self) -> Vec<(String, String)> {
+        let serving = self.lock();
+        let missing = serving.certificates.iter().filter(|certificate| certificate.expires_at.is_none());
+        let missing = missing.map(|certificate| {
+            (format!("certificate {}", certificate.name), certificate.problem.clone().unwrap_or_default())
+        });
+        serving.degraded.iter().cloned().chain(missing).collect()
     }
 
     pub fn set(&self) -> Arc<ConfigSet> {

@@ -64,7 +64,11 @@ impl NodeView for View {
                 last_error: serving.last_error.map(failure),
             },
             counts: EntityCounts::of(&serving.set),
-            degraded_places: degraded_places(serving.degraded, &serving.certificates, serving.client_ca_problem),
+            degraded_places: degraded_places(
+                [serving.degraded, serving.stale].concat(),
+                &serving.certificates,
+                serving.client_ca_problem,
+            ),
             certificates: serving.certificates.into_iter().map(certificate).collect(),
             upstreams: serving.healths.iter().map(|health| upstream(health.report())).collect(),
             modules: ModuleCounts::of(&self.modules()),

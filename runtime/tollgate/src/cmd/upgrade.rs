@@ -10,7 +10,7 @@ use crate::upgrade::{Answer, Request, ask};
 #[allow(clippy::print_stdout, reason = "the verb's output")]
 pub fn run(args: &UpgradeArgs) -> anyhow::Result<()> {
     let data = NodeConfig::load(&args.config.config)?.data;
-    let request = Request { binary: binary(args)?, timeout: args.timeout };
+    let request = Request { binary: binary(args)?, timeout: args.timeout, allow_degraded: args.allow_degraded };
     match ask(&data, &request)? {
         Answer::Replaced(id) => println!("process {id} serves now; the one before it ends once its requests have"),
         Answer::Kept(reason) => bail!("the node was not replaced, it serves as before: {reason}"),

@@ -21,6 +21,9 @@ pub struct Request {
     pub binary: PathBuf,
     /// How long the successor may take until it serves.
     pub timeout: Duration,
+    /// It may serve less than the running node.
+    #[serde(default)]
+    pub allow_degraded: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,7 +4,8 @@
 //! tollgate upgrade        running node                          successor
 //!   │ request, at the door  │
 //!   ├──────────────────────▶│ starts it: the listening sockets,
-//!   │                       │ a channel as standard input ──────▶│ loads, builds, serves
+//!   │                       │ a channel as standard input;       │
+//!   │                       │ what can't be served now ─────────▶│ loads, builds, serves
 //!   │                       │◀─────────────── ready, or why not ─┤
 //!   │                       │ tells the service manager          │
 //!   │                       │ yours ────────────────────────────▶│ moves in at the door
@@ -15,6 +16,8 @@
 //! Invariants
 //! - Until `yours` the running node serves as if nothing had happened, and goes on to if anything
 //!   fails: a successor that is not wanted is ended.
+//! - A successor that could not serve what the running node does says so and ends, before it accepts anything: a
+//!   start may leave routes out that a running node goes on serving.
 //! - From `ready` on the successor accepts from every socket that both have, so that none of them is
 //!   ever without somebody who accepts.
 //! - A successor whose predecessor goes away before `yours` ends: there are never two nodes.

@@ -62,13 +62,19 @@ impl Successor {
         self.id
     }
 
-    /// Waits until it serves.
+    /// Waits until it serves all but `lacking`, the places that can't be served now; `None`: whatever it can.
     ///
     /// # Errors
     /// It does not within `patience`, or ended; with its own words, if it said why.
-    pub async fn ready(&mut self, patience: Duration) -> anyhow::Result<()> {
+    pub async fn ready(&mut self, lacking: Option<&[String]>, patience: Duration) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(&lacking)?;
+        line.push(b'\n');
         let mut said = Vec::new();
-        let heard = heard(&mut self.channel, &mut said);
+        let heard = async {
+            // One that does not listen says nothing either.
+            let _ = self.channel.write_all(&line).await;
+            heard(&mut self.channel, &mut said).await
+        };
         match timeout(patience, heard).await {
             Ok(Ok(true)) => Ok(()),
             Ok(_) => {

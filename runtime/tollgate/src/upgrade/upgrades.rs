@@ -1,18 +1,19 @@
 //! The running node's upgrades, one at a time.
 
 use std::future::{Future, pending};
-use std::path::Path;
 use std::pin::Pin;
 
 use super::successor::Launch;
 use super::{Answer, Door, Request};
 use crate::listeners::Estate;
+use crate::state::NodeState;
 use crate::supervisor;
 
 /// Replaces this process when asked to.
 pub struct Upgrades<'a> {
     pub launch: &'a Launch,
     pub estate: &'a Estate,
+    pub state: &'a NodeState,
     /// `None` when it could not be opened: then nobody asks.
     pub door: Option<Door>,
 }
@@ -49,16 +50,18 @@ impl Upgrades<'_> {
     async fn attempt(&self, request: &Request) -> anyhow::Result<u32> {
         tracing::info!(binary = %request.binary.display(), timeout = ?request.timeout, "upgrade begins");
         supervisor::reloading(&format!("starting {}", request.binary.display()));
-        let outcome = self.succeeded(&request.binary, request.timeout).await;
+        let outcome = self.succeeded(request).await;
         if outcome.is_err() {
             supervisor::takes_over(std::process::id(), "serving; the last upgrade failed, see the log");
         }
         outcome
     }
 
-    async fn succeeded(&self, binary: &Path, timeout: std::time::Duration) -> anyhow::Result<u32> {
-        let mut successor = self.launch.start(binary, self.estate)?;
-        successor.ready(timeout).await?;
+    async fn succeeded(&self, request: &Request) -> anyhow::Result<u32> {
+        let mut successor = self.launch.start(&request.binary, self.estate)?;
+        let lacking = self.state.lacking().into_iter().map(|(place, _)| place);
+        let lacking: Option<Vec<String>> = (!request.allow_degraded).then(|| lacking.collect());
+        successor.ready(lacking.as_deref(), request.timeout).await?;
         let id = successor.id();
         // By us, before it is asked to act as the main process: until then the manager believes no other.
         supervisor::takes_over(id, "serving");
