@@ -45,15 +45,74 @@
 //! # }
 //! ```
 //!
-//! `Cargo.toml` needs `crate-type = ["cdylib", "rlib"]` and the crates `serde` and `schemars`,
-//! for native tests `serde_json` too.
-//! Then build and drop the module into the gateway's plugins folder; saving a newer one swaps it
-//! under load:
+//! # The project around it
+//!
+//! A library of its own, made by `cargo new --lib hello`, with Rust 1.85 or newer. The SDK is on no registry: name the
+//! folder `plugin-sdk` of a clone of Tollgate, of the version that your gateway has. In `Cargo.toml`, in place of
+//! `[dependencies]`:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib", "rlib"]   # the module, and what native tests link
+//!
+//! [dependencies]
+//! tollgate-plugin-sdk = { path = "../tollgate/plugin-sdk" }
+//! serde = { version = "1", features = ["derive"] }
+//! schemars = "1.2"
+//!
+//! [dev-dependencies]                # for native tests
+//! serde_json = "1"
+//!
+//! [profile.release]                 # optional: smaller and faster; as the official plugins are built
+//! opt-level = 3
+//! lto = true
+//! codegen-units = 1
+//! panic = "abort"
+//! strip = "debuginfo"               # and no more: the component's type must stay
+//! ```
+//!
+//! The code above goes to `src/lib.rs`, what stands below `// Tests are native` into a `#[test]`.
+//!
+//! # Building it
+//!
+//! Once for each Rust toolchain, the target; then, each time, the module:
 //!
 //! ```text
-//! cargo build --release --target wasm32-unknown-unknown
-//! cp target/wasm32-unknown-unknown/release/hello.wasm plugins/hello.wasm
+//! rustup target add wasm32-unknown-unknown
+//!
+//! RUSTFLAGS=-Clink-arg=-zstack-size=32768 cargo build --release --target wasm32-unknown-unknown
 //! ```
+//!
+//! The flag makes the stack small (32 KiB): an instance starts with a few pages of memory instead of seventeen, which
+//! matters most with `isolation = "request"`. Without it the module works all the same; one that needs more stack, for
+//! deep recursion, takes a larger number. The SDK's README has the command for a Rust whose target rustup can't bring.
+//!
+//! The module is `target/wasm32-unknown-unknown/release/hello.wasm`, a core module with the component's type in a
+//! custom section: no tool has to be run over it, and none that strips all custom sections may be. WASI targets
+//! (`wasm32-wasip1`, `wasm32-wasip2`) make modules that the gateway refuses.
+//!
+//! Members of Tollgate's own workspace are built by `cargo xtask build-plugins <name>`, which does all of this.
+//!
+//! # Using it
+//!
+//! The folder is `[plugins] folder` of the gateway's `tollgate.toml`; the file's name without `.wasm` is the module's:
+//!
+//! ```text
+//! cp target/wasm32-unknown-unknown/release/hello.wasm /etc/tollgate/plugins/hello.wasm
+//! ```
+//!
+//! In `gateway.toml`, `chain` at the top (or in a service, a route or a consumer), the plugin at the end:
+//!
+//! ```toml
+//! chain = ["hello"]
+//!
+//! [[plugins]]
+//! name = "hello"
+//! config = { greeting = "hi" }
+//! ```
+//!
+//! Saving a newer build, or other settings, swaps it under load. `GET /modules` of the admin API shows which build
+//! serves, and why a newer one does not.
 //!
 //! # Two layers
 //!

@@ -33,11 +33,20 @@ pub fn build(workspace: &Workspace, toolchain: &Toolchain, packages: &[&Package]
         command.args(["-p", &package.name]);
     }
     process::run(&mut command)?;
-    let guests = workspace.target.join("guests");
+    let guest_folder = workspace.target.join("guests");
+    let mut guests = 0;
     for package in packages {
         let library = package.cdylib.as_deref().context("a plugin is a cdylib")?;
         let built = Toolchain::output(workspace).join(format!("{library}.wasm"));
-        publish(&built, if package.is_guest() { &guests } else { out }, package.module())?;
+        if package.is_guest() {
+            publish(&built, &guest_folder, package.module())?;
+            guests += 1;
+        } else {
+            eprintln!("  {}", publish(&built, out, package.module())?);
+        }
+    }
+    if guests > 0 {
+        eprintln!("  and {guests} for tests and benches only, in {}", guest_folder.display());
     }
     Ok(())
 }
@@ -46,7 +55,8 @@ fn named<'a>(workspace: &'a Workspace, names: &[String]) -> Result<Vec<&'a Packa
     if names.is_empty() {
         return Ok(workspace.plugins().collect());
     }
-    let known = || workspace.plugins().map(Package::module).collect::<Vec<_>>().join(", ");
+    let shipped = || workspace.plugins().filter(|package| !package.is_guest());
+    let known = || shipped().map(Package::module).collect::<Vec<_>>().join(", ");
     let one = |name: &String| {
         let found = workspace.plugins().find(|package| package.module() == name || package.name == *name);
         found.with_context(|| format!("no plugin is called `{name}`; there are {}", known()))
@@ -55,7 +65,8 @@ fn named<'a>(workspace: &'a Workspace, names: &[String]) -> Result<Vec<&'a Packa
 }
 
 /// Puts a built module into a folder that a gateway may be watching: whole or not at all, and untouched if equal.
-fn publish(built: &Path, folder: &Path, module: &str) -> Result<()> {
+/// Returns what to tell of it.
+fn publish(built: &Path, folder: &Path, module: &str) -> Result<String> {
     let bytes = fs::read(built).with_context(|| format!("cargo left no module at {}", built.display()))?;
     if bytes.is_empty() {
         bail!("cargo left an empty module at {}", built.display());
@@ -63,16 +74,14 @@ fn publish(built: &Path, folder: &Path, module: &str) -> Result<()> {
     let file = folder.join(format!("{module}.wasm"));
     let size = bytes.len().div_ceil(1024);
     if fs::read(&file).is_ok_and(|old| old == bytes) {
-        eprintln!("  {} ({size} KiB, unchanged)", file.display());
-        return Ok(());
+        return Ok(format!("{} ({size} KiB, unchanged)", file.display()));
     }
     let fresh = folder.join(format!(".{module}.new"));
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(&fresh, &bytes))
         .and_then(|()| fs::rename(&fresh, &file))
         .with_context(|| format!("cannot write {}", file.display()))?;
-    eprintln!("  {} ({size} KiB)", file.display());
-    Ok(())
+    Ok(format!("{} ({size} KiB)", file.display()))
 }
 
 #[cfg(test)]
@@ -105,7 +114,8 @@ mod tests {
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let workspace = Workspace::load().unwrap();
         let error = named(&workspace, &["no-such".into()]).unwrap_err().to_string();
-        assert!(error.contains("no-such") && error.contains("key-auth"), "{error}");
+        assert!(error.contains("no-such") && error.contains("key-auth") && !error.contains("hostile"), "{error}");
+        assert_eq!(named(&workspace, &["hostile".into()]).unwrap()[0].module(), "hostile");
         assert_eq!(named(&workspace, &["key-auth".into()]).unwrap()[0].name, "tollgate-plugin-key-auth");
     }
 }

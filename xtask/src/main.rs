@@ -17,6 +17,7 @@ mod test;
 mod tidy;
 
 mod apt;
+mod gateway;
 mod prepare;
 mod process;
 mod progress;
@@ -76,7 +77,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Build everything, start a demo upstream and the gateway on a copy of examples/quickstart.
-    Run,
+    Run {
+        /// Where the demo service listens, if its usual port is taken.
+        #[arg(long, default_value_t = quickstart::UPSTREAM_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+        upstream_port: u16,
+    },
     /// Run the tests, long proofs scaled down.
     Test {
         /// Run only the tests whose name contains this.
@@ -105,7 +110,7 @@ enum Verb {
     Dist,
     /// Serve the demo upstream alone.
     DemoUpstream {
-        #[arg(long, default_value_t = run::UPSTREAM_PORT)]
+        #[arg(long, default_value_t = quickstart::UPSTREAM_PORT)]
         port: u16,
     },
 }
@@ -117,7 +122,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     }
     let workspace = Workspace::load()?;
     match cli.verb {
-        Verb::Run => run::run(&workspace, consent),
+        Verb::Run { upstream_port } => run::run(&workspace, consent, upstream_port),
         Verb::Test { filter } => test::run(&workspace, consent, filter.as_deref()),
         Verb::Prove { filter } => prove::run(&workspace, consent, filter.as_deref()),
         Verb::BuildPlugins { out, names } => build_plugins::run(&workspace, consent, out, &names),

@@ -1,41 +1,31 @@
 //! `run`: from a fresh clone to a gateway in front of a real service, with three requests to try.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::gateway::{self, DegradedPlace, Gateway};
 use crate::prepare::{self, Consent};
-use crate::process::{self, POLL};
+use crate::process;
 use crate::progress::Steps;
 use crate::quickstart::Quickstart;
 use crate::workspace::{Package, Workspace};
 use crate::{build_plugins, demo_upstream};
 
-/// Where the quickstart's gateway.toml expects the service.
-pub const UPSTREAM_PORT: u16 = 9000;
-
-/// A gateway that is not ready by then has a problem.
-const READY_WITHIN: Duration = Duration::from_secs(60);
-/// The gateway drains when asked to end, by default up to 30 s; after this long it is killed.
-const DRAIN: Duration = Duration::from_secs(35);
-
-pub fn run(workspace: &Workspace, consent: Consent) -> Result<()> {
-    let quickstart = Quickstart::lay_out(workspace)?;
+pub fn run(workspace: &Workspace, consent: Consent, upstream_port: u16) -> Result<()> {
+    let mut quickstart = Quickstart::lay_out_node(workspace)?;
     let config = quickstart.node_file();
     let listens = Listens::read(&config)?;
     // Before minutes of building, not after.
     listens.check_free(&quickstart)?;
-    let upstream = demo_upstream::listen(UPSTREAM_PORT)?;
+    let upstream = demo_upstream::listen(upstream_port).with_context(|| another_port(upstream_port))?;
+    quickstart.lay_out_entities(upstream_port)?;
 
     let mut steps = Steps::start();
     let toolchain = steps.step("prepare", || prepare::prepare(workspace, consent, &[prepare::CURL]))?;
@@ -52,8 +42,22 @@ pub fn run(workspace: &Workspace, consent: Consent) -> Result<()> {
         Ok(gateway)
     })?;
     steps.summary();
-    println!("{}", invitation(&listens, &quickstart));
+    let degraded = gateway::degraded_places(listens.status)?;
+    match degraded.is_empty() {
+        true => println!("{}", invitation(&listens, &quickstart)),
+        false => println!("{}", shortfall(&degraded, &listens, &quickstart)),
+    }
     gateway.attend(&stop)
+}
+
+/// The way out when the demo service can't have its port.
+fn another_port(taken: u16) -> String {
+    let free = (taken..=u16::MAX).skip(1).find(|port| demo_upstream::listen(*port).is_ok());
+    let free = free.map_or_else(|| "<port>".to_owned(), |port| port.to_string());
+    format!(
+        "the demo service needs a port: end what holds it, or give it another by \
+         `cargo xtask run --upstream-port {free}`"
+    )
 }
 
 /// The addresses that the quickstart's node file names.
@@ -107,79 +111,6 @@ fn stop_signal() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// The gateway as our child: it never outlives this value.
-struct Gateway {
-    child: Child,
-}
-
-impl Gateway {
-    fn start(binary: &Path, config: &Path) -> Result<Self> {
-        let mut command = Command::new(binary);
-        command.arg("run").arg("-c").arg(config);
-        // A process group of its own: the terminal's Ctrl-C reaches us alone, and we ask it to drain, once.
-        command.process_group(0);
-        eprintln!("  $ {}", process::shown(&command));
-        let child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
-        Ok(Gateway { child })
-    }
-
-    fn wait_until_ready(&mut self, status: SocketAddr, stop: &AtomicBool) -> Result<()> {
-        let deadline = Instant::now() + READY_WITHIN;
-        while !is_ready(status) {
-            if let Some(ended) = self.child.try_wait()? {
-                bail!("the gateway ended ({ended}) before it was ready; its messages above say why");
-            }
-            if stop.load(Ordering::Relaxed) {
-                bail!("stopped before the gateway was ready");
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "the gateway was not ready after {READY_WITHIN:?}; http://{status}/status says what it waits for"
-                );
-            }
-            thread::sleep(POLL);
-        }
-        Ok(())
-    }
-
-    /// Waits until the user or the gateway has had enough.
-    fn attend(&mut self, stop: &AtomicBool) -> Result<()> {
-        while !stop.load(Ordering::Relaxed) {
-            if let Some(ended) = self.child.try_wait()? {
-                bail!("the gateway ended by itself ({ended}); its messages above say why");
-            }
-            thread::sleep(POLL);
-        }
-        eprintln!("\ndraining the gateway and stopping");
-        if !process::stop(&mut self.child, DRAIN)? {
-            bail!("the gateway did not drain within {DRAIN:?} and was killed");
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // After an error on the way; the usual end has waited for it already.
-        let _ = process::stop(&mut self.child, Duration::from_secs(2));
-    }
-}
-
-/// Whether `GET /status/ready` answers 200.
-fn is_ready(status: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let timeout = Duration::from_secs(1);
-        let mut stream = TcpStream::connect_timeout(&status, timeout)?;
-        stream.set_read_timeout(Some(timeout))?;
-        let request = format!("GET /status/ready HTTP/1.1\r\nhost: {status}\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
-}
-
 fn invitation(listens: &Listens, quickstart: &Quickstart) -> String {
     let Listens { proxy, admin, status } = listens;
     let (notice, file) = (quickstart.notice(), quickstart.shown("gateway.toml"));
@@ -198,6 +129,22 @@ Try, in another terminal:
   for i in $(seq 12); do curl -s -o /dev/null -w '%{{http_code}}\\n' -H 'apikey: demo-key' http://{proxy}/orders/$i; done
 
 Edit {file} and save: the change is live at once. Ctrl-C ends everything."
+    )
+}
+
+/// In place of the invitation: what would fail has no use as something to try.
+fn shortfall(degraded: &[DegradedPlace], listens: &Listens, quickstart: &Quickstart) -> String {
+    let Listens { proxy, admin, status } = listens;
+    let (notice, file) = (quickstart.notice(), quickstart.shown("gateway.toml"));
+    let line = |DegradedPlace { place, reason }: &DegradedPlace| format!("  {place}: {reason}\n");
+    let places: String = degraded.iter().map(line).collect();
+    format!(
+        "
+DEGRADED: the gateway runs, but not all of its configuration can be served. Its messages above say more.
+
+{places}
+{notice}{file} and the modules are followed: what is mended is live at once, and what is left stands under
+`degraded_places` of http://{status}/status. (Proxy http://{proxy}, admin http://{admin}.) Ctrl-C ends everything."
     )
 }
 
@@ -226,25 +173,24 @@ mod tests {
         assert!(text.contains("Edit target/quickstart/gateway.toml"), "{text}");
     }
 
-    fn quickstart() -> Quickstart {
-        Quickstart::unedited(Path::new("/w"))
+    #[test]
+    fn a_degraded_gateway_is_no_invitation() {
+        let address = "127.0.0.1:8007".parse().unwrap();
+        let listens = Listens { proxy: address, admin: address, status: address };
+        let place = DegradedPlace { place: "route orders".into(), reason: "module `x` is not there".into() };
+        let text = shortfall(&[place], &listens, &quickstart());
+        assert!(text.contains("DEGRADED") && text.contains("  route orders: module `x` is not there\n"), "{text}");
+        assert!(!text.contains("curl"), "{text}");
     }
 
     #[test]
-    fn ready_means_an_answer_of_200() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = thread::spawn(move || {
-            for status in ["503 Service Unavailable", "200 OK"] {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut request = [0; 1024];
-                assert!(stream.read(&mut request).unwrap() > 0);
-                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").unwrap();
-            }
-        });
-        assert!(!is_ready(address));
-        assert!(is_ready(address));
-        server.join().unwrap();
-        assert!(!is_ready(address), "nobody listens");
+    fn a_taken_port_of_the_service_is_told_with_a_free_one() {
+        let holder = demo_upstream::listen(0).unwrap();
+        let text = another_port(holder.local_addr().unwrap().port());
+        assert!(text.contains("`cargo xtask run --upstream-port "), "{text}");
+    }
+
+    fn quickstart() -> Quickstart {
+        Quickstart::unedited(Path::new("/w"))
     }
 }
