@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tollgate_tests::{Gateway, Load, Origin, Reply, Setup, eventually, get, post, proof, proving, scaled, until};
 
 use crate::configs::plain;
+use crate::modules::module;
 
 /// `/hostile` has the hostile plugin with these settings, everything else has none.
 fn config(origin: &Origin, settings: &str, more: &str) -> String {
@@ -40,6 +41,27 @@ async fn each_attack_costs_its_own_request() {
     let used = origin.requests();
     attack(&gateway, "trap").await;
     assert_eq!(origin.requests(), used, "what failed closed does not reach the upstream");
+}
+
+#[tokio::test]
+async fn a_failed_hook_is_found_by_module_plugin_route_and_request() {
+    let origin = Origin::start();
+    let gateway = start(&origin, "on_header = true").await;
+    let told = [("trap", "unreachable"), ("loop", "50ms (`cpu`)"), ("memory", "over 16MiB (`plugins.memory`)")];
+    for (attack, detail) in told {
+        let reply = gateway.send(get("/hostile").header("x-attack", attack)).await;
+        let id = reply.json()["request_id"].as_str().expect("an error has the request's id").to_owned();
+        gateway.says(&id).await;
+        let log = gateway.log();
+        let line = log.lines().find(|line| line.contains(&id)).expect("it was there");
+        for part in ["hook failed", "plugin=\"hostile\"", "module=\"hostile\"", "route=\"hostile\"", detail] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+    }
+    assert_eq!(gateway.metric("tollgate_plugin_faults_total{module=\"hostile\",kind=\"trap\"}").await, Some(1.0));
+    let module = module(&gateway, "hostile").await;
+    assert_eq!((&module["faults"]["trap"], &module["faults"]["cpu"]), (&1.into(), &1.into()), "{module}");
+    assert!(module["last_fault"]["message"].to_string().contains("plugin hostile: memory"), "{module}");
 }
 
 #[tokio::test]

@@ -53,6 +53,23 @@ async fn a_broken_module_leaves_the_old_one_serving_and_says_why() {
 }
 
 #[tokio::test]
+async fn every_broken_build_is_told_of_and_a_file_that_names_no_module_too() {
+    let origin = Origin::start();
+    let gateway = start(&origin).await;
+    for (times, broken) in ["not wasm at all", "nor is this"].into_iter().enumerate() {
+        gateway.write_module("marker", broken.as_bytes());
+        until(Duration::from_secs(20), "the log tells of it", async || {
+            gateway.log().matches("module not loaded: it is not WebAssembly").count() == times + 1
+        })
+        .await;
+    }
+    has_state(&gateway, "marker", "stale").await;
+    gateway.write_module("Marker", &modules::marked(2));
+    gateway.says("rename its file").await;
+    answers_with(&gateway, 1).await;
+}
+
+#[tokio::test]
 async fn a_removed_module_goes_on_serving() {
     let origin = Origin::start();
     let gateway = start(&origin).await;

@@ -1,5 +1,6 @@
 //! For tests: a node of plain data, a listener on a free port, and a client that shows every byte.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
@@ -124,6 +125,8 @@ fn module(name: &str, state: ModuleState) -> ModuleView {
         alive: 2,
         loads: 3,
         last_error: None,
+        faults: BTreeMap::from([("trap", 2)]),
+        last_fault: None,
     }
 }
 
@@ -144,7 +147,7 @@ fn metrics() -> NodeMetrics {
         upstream_retries: vec![("sent", 4), ("over_budget", 1)],
         upstream_ejections: 3,
         upstream_errors: vec![("connect_failed", 1)],
-        plugin_faults: vec![("trap", 0)],
+        plugin_faults: vec![("limits".to_owned(), vec![("trap", 0)])],
         errors: vec![("no_route", 1)],
         log_records_dropped: 0,
         sink_writes_dropped: 0,

@@ -14,7 +14,7 @@
 //!
 //! impl Decode for Listener {
 //!     fn decode(value: &serde_json::Value, place: &Place<'_>, problems: &mut Problems) -> Option<Listener> {
-//!         let mut fields = Fields::open(value, place, problems)?;
+//!         let mut fields = Fields::open(value, place, problems);
 //!         let name = fields.required("name");
 //!         let backlog = fields.optional("backlog", 1024);
 //!         fields.finish()?;
@@ -52,7 +52,7 @@ mod upstream;
 mod upstream_tls;
 
 pub use address::{Authority, parse_authority};
-pub use fields::Fields;
+pub use fields::{Fields, kind};
 pub use leaf::{HeaderText, PositiveTime, at_least_one, one_of, text};
 pub use place::{OwnedStep, Place, steps};
 pub use suggest::closest;

@@ -57,7 +57,7 @@ impl ConfigSet {
 }
 
 fn decode(tree: &Value, previous: &ConfigSet, problems: &mut Problems) -> Option<ConfigSet> {
-    let mut fields = Fields::open(tree, &Place::Root, problems)?;
+    let mut fields = Fields::open(tree, &Place::Root, problems);
     let chain = fields.optional("chain", Vec::new());
     let services = section(&mut fields, "services", &previous.services);
     let upstreams = section(&mut fields, "upstreams", &previous.upstreams);

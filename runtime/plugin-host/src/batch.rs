@@ -141,14 +141,14 @@ impl Worker {
         if let Err(fault) = outcome {
             self.batches.dropped.set(self.batches.dropped.get() + count);
             let error = self.counted(fault, plugin);
-            if !error.loud {
-                return;
-            }
+            let Some(unsaid) = error.unsaid else { return };
             tracing::warn!(
                 plugin = error.plugin,
+                module = error.module,
                 kind = error.kind.label(),
                 detail = error.detail,
                 count,
+                unsaid,
                 "log records lost"
             );
         }

@@ -246,15 +246,7 @@ fn settled(plugin: &PluginUse, outcome: Result<Action, HookError>, exchange: &mu
             Outcome::Respond
         }
         Err(error) if plugin.fails_open() => {
-            if !error.loud {
-                return Outcome::Continue;
-            }
-            tracing::warn!(
-                plugin = plugin.name(),
-                kind = error.kind.label(),
-                detail = error.detail,
-                "hook failed, request goes on"
-            );
+            error.tell("request goes on", &exchange.request);
             Outcome::Continue
         }
         Err(error) => Outcome::Failed(error),

@@ -83,4 +83,4 @@ pub(crate) const MOST_INSTANCES: u32 = 16_000;
 const TABLE_ELEMENTS: usize = 4096;
 /// Stack of a hook's fiber, host frames included.
 const STACK: usize = 512 << 10;
-const WASM_STACK: usize = 256 << 10;
+pub(crate) const WASM_STACK: usize = 256 << 10;

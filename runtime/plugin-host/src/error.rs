@@ -1,15 +1,18 @@
 use std::fmt;
 
+use crate::exchange::RequestHead;
+
 /// Why a hook did not do its work.
 #[derive(Debug)]
 pub struct HookError {
     pub kind: HookErrorKind,
     /// Name of the configured use.
     pub plugin: String,
+    pub module: String,
     /// For the log, never for the client.
     pub detail: String,
-    /// Worth a line in the log: the module's share of this second is not used up.
-    pub loud: bool,
+    /// Of this one the log tells, and how many there were since the last of the module of which it did.
+    pub(crate) unsaid: Option<u64>,
 }
 
 /// Kinds of hook failures; each is one metric label.
@@ -48,6 +51,23 @@ impl HookErrorKind {
             HookErrorKind::Exhausted => "exhausted",
             HookErrorKind::Configure => "configure",
         }
+    }
+}
+
+impl HookError {
+    /// Tells the log, unless it has told of enough faults of this module in this second.
+    pub fn tell(&self, consequence: &str, request: &RequestHead) {
+        let Some(unsaid) = self.unsaid else { return };
+        tracing::warn!(
+            plugin = self.plugin,
+            module = self.module,
+            kind = self.kind.label(),
+            detail = self.detail,
+            route = &*request.route,
+            request_id = request.id.to_str().unwrap_or_default(),
+            unsaid,
+            "hook failed, {consequence}"
+        );
     }
 }
 

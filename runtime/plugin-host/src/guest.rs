@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use tollgate_limits::{Rule, Standing};
+use tollgate_model::units::ByteSize;
 use wasmtime::{Memory, ResourceLimiter, bail};
 
 use crate::abi::{FieldName, Reply};
@@ -221,6 +222,12 @@ pub(crate) struct MemoryLimit {
     /// Bytes of linear memory now.
     pub(crate) size: usize,
     pub(crate) refused: bool,
+}
+
+impl MemoryLimit {
+    pub(crate) fn most(&self) -> ByteSize {
+        ByteSize(self.limit as u64)
+    }
 }
 
 impl ResourceLimiter for MemoryLimit {

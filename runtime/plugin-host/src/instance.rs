@@ -10,14 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use tokio::time::Sleep;
-use wasmtime::{Store, TypedFunc, UnknownImportError, UpdateDeadline, WasmParams, WasmResults};
+use wasmtime::{Store, Trap, TypedFunc, UnknownImportError, UpdateDeadline, WasmParams, WasmResults};
 
 use crate::abi::{Action, ConfigProblem};
 use crate::config::HookLimits;
+use crate::engine;
 use crate::error::{CpuExceeded, HookError, HookErrorKind};
 use crate::exchange::Exchange;
 use crate::exports::Exports;
-use crate::guest::{Guest, Phase};
+use crate::guest::{Guest, MemoryLimit, Phase};
 use crate::host::Services;
 use crate::module::ModuleGeneration;
 use crate::plugin::{PluginUse, Subscription};
@@ -199,8 +200,8 @@ pub(crate) async fn bounded<T>(
     };
     match outcome {
         Some(Ok(returned)) => Ok(returned),
-        Some(Err(error)) => Err(fault(&error, store.data().memory.refused)),
-        None => Err(Fault { kind: HookErrorKind::Wall, detail: format!("not done after {:?}", limits.wall) }),
+        Some(Err(error)) => Err(fault(&error, limits, &store.data().memory)),
+        None => Err(Fault { kind: HookErrorKind::Wall, detail: format!("not done after {:?} (`wall`)", limits.wall) }),
     }
 }
 
@@ -228,9 +229,12 @@ impl Fault {
         matches!(self.kind, HookErrorKind::Exhausted | HookErrorKind::Wall)
     }
 
-    pub(crate) fn of(self, plugin: &PluginUse, second: u64) -> HookError {
-        let loud = plugin.module().may_log_fault(second);
-        HookError { kind: self.kind, plugin: plugin.name().to_owned(), detail: self.detail, loud }
+    /// Counts it as the module's.
+    pub(crate) fn counted(self, plugin: &PluginUse, second: u64) -> HookError {
+        let Fault { kind, detail } = self;
+        let (name, module) = (plugin.name(), plugin.module());
+        let unsaid = module.faults().count(kind, second, || format!("plugin {name}: {}: {detail}", kind.label()));
+        HookError { kind, plugin: name.to_owned(), module: module.name().to_owned(), detail, unsaid }
     }
 }
 
@@ -245,16 +249,24 @@ impl HookLimits {
     }
 }
 
-fn fault(error: &wasmtime::Error, memory_refused: bool) -> Fault {
-    let kind = if error.downcast_ref::<CpuExceeded>().is_some() {
-        HookErrorKind::Cpu
-    } else if memory_refused {
-        HookErrorKind::Memory
-    } else {
-        HookErrorKind::Trap
-    };
+fn fault(error: &wasmtime::Error, limits: HookLimits, memory: &MemoryLimit) -> Fault {
     tracing::debug!(error = %format!("{error:#}"), "guest failed");
-    Fault { kind, detail: detail(error) }
+    let detail = detail(error);
+    if error.downcast_ref::<CpuExceeded>().is_some() {
+        return Fault { kind: HookErrorKind::Cpu, detail: format!("{detail}: {:?} (`cpu`)", limits.cpu) };
+    }
+    if memory.refused {
+        let detail = format!("{detail}, after it was refused memory over {} (`plugins.memory`)", memory.most());
+        return Fault { kind: HookErrorKind::Memory, detail };
+    }
+    let detail = match error.downcast_ref::<Trap>() {
+        Some(Trap::MemoryOutOfBounds) => {
+            format!("{detail} (or more stack than the module was linked with: `stack-size`)")
+        }
+        Some(Trap::StackOverflow) => format!("{detail}: {} KiB (recursion without an end?)", engine::WASM_STACK >> 10),
+        _ => detail,
+    };
+    Fault::trap(detail)
 }
 
 /// What went wrong, for the author of the module.

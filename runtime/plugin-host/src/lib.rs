@@ -53,6 +53,6 @@ pub use masking::masked_target;
 pub use module::{Hooks, Manifest, ModuleGeneration, ModuleReport, ModuleState};
 pub use plugin::{PluginUse, Subscription};
 pub use ports::directory::{Directory, Identity};
-pub use prepare::{Degraded, Prepared};
+pub use prepare::{Degraded, Prepared, Unprepared};
 pub use settings::SettingsProblem;
 pub use worker::Worker;

@@ -26,6 +26,13 @@ pub struct Prepared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Degraded(pub Arc<str>);
 
+/// Why a configuration can't be put in place as it is.
+pub struct Unprepared {
+    pub problems: Vec<SettingsProblem>,
+    /// All of them are over once modules are compiled; [`Host::module_ready`] tells when.
+    pub waiting: bool,
+}
+
 /// What a configuration is prepared against.
 struct Before<'p> {
     previous: &'p Prepared,
@@ -45,14 +52,15 @@ impl Host {
     /// A use that did not change is the same one as before. Settings that the serving build refuses
     /// are problems; a module that can't be loaded degrades its plugins only, and a plugin that was
     /// degraded may stay so. Which builds serve changes only when the whole configuration is accepted.
-    pub async fn prepare(&self, set: &ConfigSet, previous: &Prepared) -> Result<Prepared, Vec<SettingsProblem>> {
+    pub async fn prepare(&self, set: &ConfigSet, previous: &Prepared) -> Result<Prepared, Unprepared> {
         self.prepare_all(set, &Before { previous, starting: false }).await
     }
 
     /// As [`Host::prepare`], where nothing serves that could go on: what a module refuses degrades its
     /// plugins, so that a build that was put into the folder meanwhile takes no other route with it.
     pub async fn prepare_first(&self, set: &ConfigSet) -> Result<Prepared, Vec<SettingsProblem>> {
-        self.prepare_all(set, &Before { previous: &Prepared::default(), starting: true }).await
+        let unprepared = |unprepared: Unprepared| unprepared.problems;
+        self.prepare_all(set, &Before { previous: &Prepared::default(), starting: true }).await.map_err(unprepared)
     }
 
     /// What modules refuse of the settings in a set that is not going to serve.
@@ -84,7 +92,7 @@ impl Host {
         present.map(|(name, reason)| SettingsProblem::new(name, "module", reason.to_string())).collect()
     }
 
-    async fn prepare_all(&self, set: &ConfigSet, before: &Before<'_>) -> Result<Prepared, Vec<SettingsProblem>> {
+    async fn prepare_all(&self, set: &ConfigSet, before: &Before<'_>) -> Result<Prepared, Unprepared> {
         let by_module = by_module(set);
         let mut prepared = Prepared::default();
         let mut verdicts = Vec::new();
@@ -103,7 +111,7 @@ impl Host {
             if unfit.for_now {
                 self.library.try_again_soon();
             }
-            return Err(unfit.problems);
+            return Err(Unprepared { problems: unfit.problems, waiting: unfit.waiting });
         }
         self.library.settle(verdicts);
         let names: HashSet<&str> = prepared.plugins.keys().map(Name::as_str).collect();
@@ -184,11 +192,12 @@ impl Host {
         let settings = serde_json::Value::Object(plugin.config.clone());
         found.extend(schema_problems(module, &plugin.name, &settings));
         if !found.is_empty() {
-            return Err(Unfit { problems: found, for_now: false });
+            return Err(Unfit::refused(found));
         }
         let failed = |path: &str, what: &str, fault: Fault| Unfit {
             problems: vec![problem(path, format!("{what}: {}", fault.detail))],
             for_now: fault.is_transient(),
+            waiting: false,
         };
         let accepted = self.new_use(plugin, module);
         let kept = match trial.take() {
@@ -227,7 +236,7 @@ impl Host {
                 }
             },
         };
-        Err(Unfit { problems, for_now: false })
+        Err(Unfit::refused(problems))
     }
 }
 
@@ -260,12 +269,19 @@ struct Unfit {
     problems: Vec<SettingsProblem>,
     /// Nothing was refused: the node had no instance or no time to ask.
     for_now: bool,
+    /// There is no build to ask yet.
+    waiting: bool,
 }
 
 impl Unfit {
+    fn refused(problems: Vec<SettingsProblem>) -> Unfit {
+        Unfit { problems, for_now: false, waiting: false }
+    }
+
     fn add(&mut self, other: Unfit) {
         self.problems.extend(other.problems);
         self.for_now &= other.for_now;
+        self.waiting &= other.waiting;
     }
 
     /// Without the messages, which may quote settings: reasons are shown to anybody.
@@ -292,7 +308,7 @@ impl Unfit {
 
 impl Default for Unfit {
     fn default() -> Unfit {
-        Unfit { problems: Vec::new(), for_now: true }
+        Unfit { problems: Vec::new(), for_now: true, waiting: true }
     }
 }
 
@@ -311,7 +327,7 @@ fn without_module(
                 let message = format!("{reason}; the configuration is applied after that");
                 let problem = |plugin: &Plugin| SettingsProblem::new(&plugin.name, "module", message.clone());
                 let problems = waiting.into_iter().map(|plugin| problem(plugin)).collect();
-                return Err(Unfit { problems, for_now: false });
+                return Err(Unfit { waiting: true, ..Unfit::refused(problems) });
             }
             reason
         }

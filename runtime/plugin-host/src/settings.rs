@@ -1,5 +1,7 @@
 //! What is wrong with a plugin's settings, in the words of the configuration.
 
+mod expected;
+
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
@@ -8,6 +10,7 @@ use tollgate_model::decode::{Place, closest};
 use tollgate_model::problem::Part;
 
 use crate::module::ModuleGeneration;
+use expected::Expected;
 
 /// Something wrong with a plugin's module, settings, grants or policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +34,11 @@ impl SettingsProblem {
 /// Where settings are not as the module's schema wants them.
 pub(crate) fn schema_problems(module: &ModuleGeneration, plugin: &Name, settings: &Value) -> Vec<SettingsProblem> {
     let schema = &module.manifest().settings_schema;
-    module.schema().iter_errors(settings).flat_map(|error| explained(&error, schema, plugin)).collect()
+    let errors = module.schema().iter_errors(settings);
+    let mut problems: Vec<_> = errors.flat_map(|error| explained(&error, schema, plugin)).collect();
+    // Of what is neither of the right type nor one of the right values both are said.
+    problems.dedup();
+    problems
 }
 
 /// One error of a schema. Values are not quoted: they may be secrets.
@@ -55,8 +62,34 @@ fn explained(error: &ValidationError<'_>, schema: &Value, plugin: &Name) -> Vec<
             };
             vec![SettingsProblem::new(plugin, path, message)]
         }
+        ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
+            let meant = asking.and_then(|asking| Expected::new(schema, asking).meant(error.instance()));
+            match meant.and_then(|index| context.get(index)) {
+                Some(errors) => errors.iter().flat_map(|error| explained(error, schema, plugin)).collect(),
+                None => vec![another(error, schema, asking, path, plugin)],
+            }
+        }
+        ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. } | ValidationErrorKind::Type { .. } => {
+            vec![another(error, schema, asking, path, plugin)]
+        }
         _ => vec![SettingsProblem::new(plugin, path, error.masked_with("this value").to_string())],
     }
+}
+
+/// Another value or another kind of value than the schema takes.
+fn another(
+    error: &ValidationError<'_>,
+    schema: &Value,
+    asking: Option<&Value>,
+    path: String,
+    plugin: &Name,
+) -> SettingsProblem {
+    let Some(asking) = asking else {
+        return SettingsProblem::new(plugin, path, error.masked_with("this value").to_string());
+    };
+    let expected = Expected::new(schema, asking);
+    let problem = SettingsProblem::new(plugin, path, expected.instead_of(error.instance()));
+    SettingsProblem { hint: expected.hint(error.instance()), ..problem }
 }
 
 fn unknown_key(key: &str, table: &str, asking: Option<&Value>, plugin: &Name) -> SettingsProblem {
@@ -120,15 +153,29 @@ mod tests {
     #[test]
     fn errors_of_a_schema_read_like_those_of_the_configuration() {
         let window = json!({ "type": "string", "pattern": "^[0-9]+m$", "title": "a duration such as \"1m\"" });
+        let by = json!({ "oneOf": [
+            { "type": "string", "enum": ["consumer", "ip"] },
+            {
+                "type": "object",
+                "properties": { "header": { "type": "string" } },
+                "required": ["header"],
+                "additionalProperties": false,
+            },
+        ] });
         let limit = json!({
             "type": "object",
-            "properties": { "limit": { "type": "integer" }, "window": window, "code": { "type": "string", "pattern": "^x$" } },
+            "properties": {
+                "limit": { "type": "integer" },
+                "window": window,
+                "code": { "type": "string", "pattern": "^x$" },
+                "by": { "$ref": "#/$defs/By" },
+            },
             "required": ["limit", "window"],
             "additionalProperties": false,
         });
         let schema = json!({
             "type": "object",
-            "$defs": { "Limit": limit },
+            "$defs": { "Limit": limit, "By": by },
             "properties": { "limits": { "type": "array", "items": { "$ref": "#/$defs/Limit" } } },
         });
         let validator = jsonschema::validator_for(&schema).expect("a schema");
@@ -157,9 +204,27 @@ mod tests {
             found(json!({ "limit": "canary", "window": "canary", "code": "canary" })),
             [
                 expected(".code", "expected a text of the form ^x$", "", Part::Value),
-                expected(".limit", "this value is not of type \"integer\"", "", Part::Value),
+                expected(
+                    ".limit",
+                    "expected a whole number, found a string",
+                    "write it without quotes, as in 10",
+                    Part::Value
+                ),
                 expected(".window", "expected a duration such as \"1m\"", "", Part::Value),
             ]
+        );
+        assert_eq!(
+            found(json!({ "limit": 1, "window": "1m", "by": "costumer" })),
+            [expected(
+                ".by",
+                "expected \"consumer\", \"ip\" or a table with `header`, found another text",
+                "did you mean \"consumer\"?",
+                Part::Value
+            )]
+        );
+        assert_eq!(
+            found(json!({ "limit": 1, "window": "1m", "by": { "header": "x", "hedder": "y" } })),
+            [expected(".by.hedder", "unknown key `hedder`", "did you mean `header`?", Part::Key)]
         );
     }
 }

@@ -1,6 +1,6 @@
 //! What one data-plane thread owns of the plugin machinery.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use crate::abi::Action;
 use crate::batch::Batches;
-use crate::error::{HookError, HookErrorKind};
+use crate::error::HookError;
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::instance::{Fault, Hook};
@@ -22,7 +22,6 @@ pub struct Worker {
     pools: RefCell<HashMap<u64, Rc<Pool>, RandomState>>,
     /// Uses of the current snapshot by generation.
     live: RefCell<HashMap<u64, Uses, RandomState>>,
-    faults: [Cell<u64>; HookErrorKind::ALL.len()],
     pub(crate) batches: Batches,
 }
 
@@ -30,13 +29,7 @@ type Uses = Rc<HashSet<u32, RandomState>>;
 
 impl Worker {
     pub fn new(host: Arc<Host>) -> Rc<Worker> {
-        Rc::new(Worker {
-            host,
-            pools: RefCell::default(),
-            live: RefCell::default(),
-            faults: Default::default(),
-            batches: Batches::default(),
-        })
+        Rc::new(Worker { host, pools: RefCell::default(), live: RefCell::default(), batches: Batches::default() })
     }
 
     /// A new snapshot serves, with these uses: idle instances of generations that it does not have
@@ -60,11 +53,6 @@ impl Worker {
     /// called now and then.
     pub fn keep_house(&self) {
         self.pools.borrow_mut().retain(|_, pool| !pool.is_unused());
-    }
-
-    /// Failed hooks since the start, by kind.
-    pub fn faults(&self) -> impl Iterator<Item = (HookErrorKind, u64)> {
-        HookErrorKind::ALL.into_iter().zip(self.faults.iter().map(Cell::get))
     }
 
     /// Calls one hook on an instance of its own; the exchange comes back whatever happens. If the
@@ -113,11 +101,7 @@ impl Worker {
     }
 
     pub(crate) fn counted(&self, fault: Fault, plugin: &PluginUse) -> HookError {
-        let error = fault.of(plugin, self.host.services.now_seconds());
-        let index = HookErrorKind::ALL.iter().position(|&kind| kind == error.kind).unwrap_or(0);
-        let counter = &self.faults[index];
-        counter.set(counter.get() + 1);
-        error
+        fault.counted(plugin, self.host.services.now_seconds())
     }
 }
 

@@ -103,6 +103,9 @@ pub(crate) fn pipe_request(
             for run in &runs {
                 let Some(exchange) = seat.take().await else { return };
                 let (exchange, outcome, left) = worker.plugins.on_request_body(run, exchange, data, end).await;
+                if let Outcome::Failed(error) = &outcome {
+                    error.tell("body cut off", &exchange.request);
+                }
                 seat.put(exchange);
                 data = left;
                 if !matches!(outcome, Outcome::Continue) {
@@ -149,6 +152,9 @@ pub(crate) fn pipe_response(
             for run in &runs {
                 let Some(exchange) = seat.take().await else { return };
                 let (exchange, outcome, left) = worker.plugins.on_response_body(run, exchange, data, end).await;
+                if let Outcome::Failed(error) = &outcome {
+                    error.tell("body cut off", &exchange.request);
+                }
                 seat.put(exchange);
                 data = left;
                 if !matches!(outcome, Outcome::Continue) {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use tollgate_plugin_host::{BodyMode, Exchange, HookError, HookErrorKind, Origin, Outcome, ResponseHead, Run};
+use tollgate_plugin_host::{
+    BodyMode, Exchange, HookError, HookErrorKind, Origin, Outcome, RequestHead, ResponseHead, Run,
+};
 
 use crate::body::{ResponseBody, UpstreamBody};
 use crate::buffered::{self, Held};
@@ -95,11 +97,8 @@ fn proven(handshake: &Handshake, exchange: &mut Exchange) -> bool {
 }
 
 /// What a failed hook means for its request.
-pub(crate) fn plugin_error(error: &HookError) -> ErrorKind {
-    if error.loud {
-        let (plugin, kind) = (&error.plugin, error.kind.label());
-        tracing::warn!(plugin, kind, detail = error.detail, "hook failed, request refused");
-    }
+pub(crate) fn plugin_error(error: &HookError, request: &RequestHead) -> ErrorKind {
+    error.tell("request refused", request);
     match error.kind {
         HookErrorKind::Exhausted => ErrorKind::PluginBusy,
         _ => ErrorKind::PluginFailed,
@@ -115,7 +114,8 @@ async fn response_hooks(
         let outcome;
         (exchange, outcome) = worker.plugins.on_response(run, exchange).await;
         if let Outcome::Failed(error) = outcome {
-            return (exchange, Err(plugin_error(&error)));
+            let kind = plugin_error(&error, &exchange.request);
+            return (exchange, Err(kind));
         }
     }
     (exchange, Ok(()))
@@ -139,7 +139,7 @@ async fn whole_body_hooks(
             (exchange, outcome, body) = worker.plugins.on_response_body(run, exchange, body, true).await;
             if let Outcome::Failed(error) = outcome {
                 // The head stands; without its body it must not look like a whole answer.
-                let answer = respond::error(plugin_error(&error), &exchange.request);
+                let answer = respond::error(plugin_error(&error, &exchange.request), &exchange.request);
                 exchange.response.begin(answer.status, answer.headers, answer.origin);
                 return (exchange, answer.body);
             }

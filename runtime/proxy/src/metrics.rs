@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Version;
-use tollgate_plugin_host::HookErrorKind;
 
 use crate::error::{ErrorKind, LABELS};
 
@@ -32,7 +31,6 @@ pub struct WorkerMetrics {
     versions: [Counter; VERSIONS.len()],
     connection_faults: [Counter; FAULTS.len()],
     errors: [Counter; LABELS.len()],
-    plugin_faults: [Counter; HookErrorKind::ALL.len()],
     duration: HistogramCounters,
     upstream_duration: HistogramCounters,
     pub(crate) connections: Counter,
@@ -85,7 +83,6 @@ pub struct Totals {
     pub versions: Vec<(&'static str, u64)>,
     pub connection_faults: Vec<(&'static str, u64)>,
     pub errors: Vec<(&'static str, u64)>,
-    pub plugin_faults: Vec<(&'static str, u64)>,
     pub duration: Histogram,
     pub upstream_duration: Histogram,
     pub connections: u64,
@@ -205,12 +202,6 @@ impl WorkerMetrics {
         self.errors[kind.index()].add(1);
     }
 
-    pub(crate) fn set_plugin_faults(&self, faults: impl Iterator<Item = (HookErrorKind, u64)>) {
-        for (counter, (_, count)) in self.plugin_faults.iter().zip(faults) {
-            counter.set(count);
-        }
-    }
-
     /// The worker's thread moves. Once a second.
     pub(crate) fn beat(&self) {
         self.pulse.beat.store(self.pulse.now(), Ordering::Relaxed);
@@ -261,9 +252,6 @@ impl WorkerMetrics {
         }
         for (i, label) in LABELS.iter().enumerate() {
             totals.errors.push((label, workers.iter().map(|worker| worker.errors[i].get()).sum()));
-        }
-        for (i, kind) in HookErrorKind::ALL.iter().enumerate() {
-            totals.plugin_faults.push((kind.label(), workers.iter().map(|worker| worker.plugin_faults[i].get()).sum()));
         }
         for worker in workers {
             for (total, counter) in totals.requests.iter_mut().zip(&worker.requests) {

@@ -218,7 +218,7 @@ impl Call {
             for (run, _) in wanting.iter().filter(|(_, mode)| *mode != BodyMode::Untouched) {
                 let outcome;
                 (exchange, outcome, whole) = self.worker.plugins.on_request_body(run, exchange, whole, true).await;
-                if let Err(stop) = Stop::unless_passed(outcome) {
+                if let Err(stop) = Stop::unless_passed(outcome, &exchange.request) {
                     return (exchange, Err(stop));
                 }
             }
@@ -254,15 +254,16 @@ async fn part(
     record.follow(&run);
     let (exchange, outcome) = worker.plugins.on_request(&run, exchange).await;
     runs.push(run);
-    (exchange, Stop::unless_passed(outcome))
+    let passed = Stop::unless_passed(outcome, &exchange.request);
+    (exchange, passed)
 }
 
 impl Stop {
-    fn unless_passed(outcome: Outcome) -> Result<(), Stop> {
+    fn unless_passed(outcome: Outcome, request: &RequestHead) -> Result<(), Stop> {
         match outcome {
             Outcome::Continue => Ok(()),
             Outcome::Respond => Err(Stop::Answered),
-            Outcome::Failed(error) => Err(Stop::Error(finish::plugin_error(&error))),
+            Outcome::Failed(error) => Err(Stop::Error(finish::plugin_error(&error, request))),
         }
     }
 

@@ -278,7 +278,6 @@ impl Shared {
         self.plugins.keep_house();
         self.metrics.held_bodies.set(self.held.bytes());
         self.metrics.upstream_connections.set(self.pool.open());
-        self.metrics.set_plugin_faults(self.plugins.faults());
         self.metrics.log_records_dropped.set(self.plugins.dropped_records());
         self.count_connections();
         self.metrics.beat();

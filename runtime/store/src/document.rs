@@ -5,6 +5,7 @@ mod expand;
 mod spans;
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
@@ -32,10 +33,12 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads (blocking) and parses a file.
-    pub fn open(path: &Path) -> Result<Document, ConfigReport> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| ConfigReport::whole_file(path, format!("can't be read: {error}"), None))?;
+    /// Reads (blocking) and parses a file. `absent`: what to do where there is none.
+    pub fn open(path: &Path, absent: &str) -> Result<Document, ConfigReport> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            let hint = (error.kind() == ErrorKind::NotFound).then_some(absent);
+            ConfigReport::whole_file(path, format!("can't be read: {error}"), hint)
+        })?;
         let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
         Document::parse(path, text)
     }
@@ -46,7 +49,7 @@ impl Document {
         let file_name = file_name.display().to_string();
         let (table, errors) = DeTable::parse_recoverable(&text);
         if let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
-            return Err(ConfigReport::new(file_name, conceal::by_line(&text), vec![syntax_error(first)]));
+            return Err(ConfigReport::new(file_name, conceal::by_line(&text), vec![syntax_error(first, &text)]));
         }
         let mut problems = Problems::default();
         let (tree, spans) = spans::convert(&table, &mut problems);
@@ -116,12 +119,29 @@ fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> ConfigReport {
     ConfigReport::whole_file(path, format!("line {line} is not UTF-8"), None)
 }
 
-fn syntax_error(error: &toml::de::Error) -> Finding {
+fn syntax_error(error: &toml::de::Error, text: &str) -> Finding {
     let Some(span) = error.span() else {
         // The parser gives up on the whole, and says no more.
         return Finding::new(Some(0..0), "tables or lists are nested too deeply".to_owned());
     };
-    Finding::new(Some(span), error.message().trim_end().replace('\n', ", "))
+    if lacks_value(text, span.start) {
+        let finding = Finding::new(Some(span), "a value is missing after `=`".to_owned());
+        return Finding { hint: Some("as in \"text\", 10, true or [\"a\", \"b\"]".to_owned()), ..finding };
+    }
+    let finding = Finding::new(Some(span), error.message().trim_end().replace('\n', ", "));
+    let is_unquoted = finding.message.starts_with("string values must be quoted");
+    Finding { hint: is_unquoted.then(|| "put the text in quotes, as in \"text\"".to_owned()), ..finding }
+}
+
+/// Nothing stands between the `=` before `at` and the end of the line, the table or the list.
+fn lacks_value(text: &str, at: usize) -> bool {
+    let Some((before, behind)) = text.split_at_checked(at) else { return false };
+    let (line, behind) = (before.lines().last().unwrap_or_default(), behind.trim_start_matches([' ', '\t']));
+    // One in a string that is not closed is none.
+    let is_closed = line.matches(['"', '\'']).count() % 2 == 0;
+    is_closed
+        && line.trim_end_matches([' ', '\t']).ends_with('=')
+        && (behind.is_empty() || behind.starts_with(['\r', '\n', '#', ',', '}', ']']))
 }
 
 #[cfg(test)]

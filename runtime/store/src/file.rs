@@ -61,7 +61,7 @@ impl FileStore {
         previous: Option<&ConfigSet>,
         env: impl Fn(&str) -> Option<String>,
     ) -> Result<Loaded, ConfigReport> {
-        let mut document = Document::open(&self.path)?;
+        let mut document = Document::open(&self.path, ABSENT)?;
         if document.text().trim().is_empty() {
             let hint = "write routes = [] for a gateway that serves nothing";
             return Err(ConfigReport::whole_file(&self.path, "the file is empty".to_owned(), Some(hint)));
@@ -75,7 +75,7 @@ impl FileStore {
     /// What there is in a file that [`FileStore::read`] refuses, so that what it can't see of the problems is looked
     /// for as well (blocking). `None` of a file that can't be parsed, or is not refused.
     pub fn draft(&self, env: impl Fn(&str) -> Option<String>) -> Option<Draft> {
-        let mut document = Document::open(&self.path).ok()?;
+        let mut document = Document::open(&self.path, ABSENT).ok()?;
         document.expand(env);
         let problems = match ConfigSet::assemble(document.tree(), None) {
             Err(problems) => problems,
@@ -85,6 +85,10 @@ impl FileStore {
         Some(Draft { problems, plugins: ConfigSet::plugins_alone(document.tree()), document })
     }
 }
+
+const ABSENT: &str = "`store.url` in the node's file (tollgate.toml) names it, and is \"file:gateway.toml\" unless it is \
+                      written; begin with a copy of examples/quickstart/gateway.toml, or with the line routes = [] for \
+                      a gateway that serves nothing";
 
 #[cfg(test)]
 mod tests;

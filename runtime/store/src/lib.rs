@@ -19,5 +19,5 @@ pub mod watch;
 
 pub use document::Document;
 pub use file::{Draft, FileStore, Loaded};
-pub use report::{ConfigReport, Finding};
+pub use report::{ConfigReport, Finding, ShownFinding};
 pub use watch::{Watch, Watched};

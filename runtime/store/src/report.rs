@@ -3,19 +3,28 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-/// Everything that is wrong with one file. Rendered by `miette` it shows each finding with the line
-/// and a caret; [`ConfigReport::summary`] is one line for logs and status pages.
+/// Everything that is wrong with one file: [`ConfigReport::headline`], then each of
+/// [`ConfigReport::shown`], which `miette` renders with the line and a caret.
+/// [`ConfigReport::summary`] is one line for logs and status pages.
 ///
 /// Holds no secrets: neither expanded values nor those that the file itself has under secret keys.
 #[derive(Clone, Debug)]
 pub struct ConfigReport {
-    source: NamedSource<String>,
+    source: Arc<NamedSource<String>>,
     findings: Vec<Finding>,
     /// Stands for the findings beyond [`MOST_SHOWN`] when rendered.
     rest: Option<Box<Finding>>,
+}
+
+/// A finding together with the text that it is about.
+#[derive(Debug)]
+pub struct ShownFinding {
+    finding: Finding,
+    source: Arc<NamedSource<String>>,
 }
 
 /// One thing wrong.
@@ -45,7 +54,7 @@ impl ConfigReport {
         number_lines(&source, &mut findings);
         let more = findings.len().saturating_sub(MOST_SHOWN);
         let rest = (more > 0).then(|| Box::new(Finding::new(None, format!("and {more} more problems"))));
-        let source = NamedSource::new(&file_name, source).with_language("TOML");
+        let source = Arc::new(NamedSource::new(&file_name, source).with_language("TOML"));
         ConfigReport { source, findings, rest }
     }
 
@@ -80,14 +89,31 @@ impl ConfigReport {
         }
     }
 
+    /// What stands above the findings. One with a place says itself which file it is about.
+    pub fn headline(&self) -> Option<String> {
+        let speaks_for_itself = self.findings.len() == 1 && self.findings[0].line > 0;
+        (!speaks_for_itself).then(|| self.to_string())
+    }
+
+    /// What people are shown, in the order of the file: the first findings, and how many more there are.
+    pub fn shown(&self) -> impl Iterator<Item = ShownFinding> {
+        let shown = self.findings.iter().take(MOST_SHOWN).chain(self.rest.as_deref());
+        shown.map(|finding| ShownFinding { finding: finding.clone(), source: Arc::clone(&self.source) })
+    }
+
     /// The report with lines and carets, without colours.
     pub fn render_plain(&self) -> String {
-        let mut text = String::new();
         let theme = miette::GraphicalTheme::unicode_nocolor();
-        match miette::GraphicalReportHandler::new_themed(theme).with_width(120).render_report(&mut text, self) {
-            Ok(()) => text,
-            Err(fmt::Error) => self.summary(),
+        let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(120);
+        let mut parts: Vec<String> = self.headline().map(|headline| headline + "\n").into_iter().collect();
+        for finding in self.shown() {
+            let mut text = String::new();
+            if handler.render_report(&mut text, &finding).is_err() {
+                return self.summary();
+            }
+            parts.push(text);
         }
+        parts.join("\n")
     }
 }
 
@@ -122,38 +148,30 @@ impl fmt::Display for ConfigReport {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for ShownFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.finding.message)
     }
 }
 
 impl std::error::Error for ConfigReport {}
-impl std::error::Error for Finding {}
+impl std::error::Error for ShownFinding {}
 
-impl Diagnostic for ConfigReport {
+impl Diagnostic for ShownFinding {
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source)
+        Some(&*self.source)
     }
 
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        let shown = self.findings.iter().take(MOST_SHOWN).chain(self.rest.as_deref());
-        Some(Box::new(shown.map(|finding| finding as &dyn Diagnostic)))
-    }
-}
-
-/// Rendered as a part of its report, whose source it points into.
-impl Diagnostic for Finding {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.finding.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.span.clone()?;
-        let here = self.elsewhere.is_some().then(|| "here".to_owned());
-        let here = LabeledSpan::new_primary_with_span(here, span);
+        let Finding { span, elsewhere, .. } = &self.finding;
+        let here = elsewhere.is_some().then(|| "here".to_owned());
+        let here = LabeledSpan::new_primary_with_span(here, span.clone()?);
         let elsewhere =
-            self.elsewhere.iter().map(|(span, label)| LabeledSpan::new_with_span(Some(label.clone()), span.clone()));
+            elsewhere.iter().map(|(span, label)| LabeledSpan::new_with_span(Some(label.clone()), span.clone()));
         Some(Box::new(std::iter::once(here).chain(elsewhere)))
     }
 }

@@ -156,7 +156,8 @@ fn reconciler(
     let builder = Builder::new(Pepper::random(), folder, config.proxy.name_ttl);
     let authorities = config.client_ca_file.clone().zip(tls.cloned());
     let authorities = authorities.map(|(file, server)| ClientAuthorities::new(file, server));
-    let reconciler = Reconciler::new(store, Arc::clone(host), builder, Arc::clone(state), certificates, authorities);
+    let reconciler =
+        Reconciler::new(config, store, Arc::clone(host), builder, Arc::clone(state), certificates, authorities);
     Ok((reconciler, watch))
 }
 

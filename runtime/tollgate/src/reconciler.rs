@@ -1,6 +1,7 @@
 //! Brings what serves in line with the files: level-triggered, idempotent, everything built before
 //! anything is swapped. Losing every hint costs latency only.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +12,16 @@ use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 
 use crate::authorities::ClientAuthorities;
 use crate::certificates::CertificateFiles;
-use crate::config::environment;
-use crate::settings_report::{completed, settings_report, tell_refused};
+use crate::config::{NO_CERTIFICATE, NodeConfig, environment};
+use crate::settings_report::{completed, missing_modules, settings_report, tell_refused};
 use crate::settled::{self, Look};
 use crate::state::NodeState;
 
 pub struct Reconciler {
     store: FileStore,
+    /// Where modules are.
+    plugins: PathBuf,
+    listens_for_tls: bool,
     host: Arc<Host>,
     builder: Builder,
     state: Arc<NodeState>,
@@ -46,9 +50,17 @@ struct Candidate {
     digest: Option<[u8; 32]>,
 }
 
+/// Why a state of the files does not serve.
+enum Unready {
+    Refused(ConfigReport),
+    /// These plugins' modules are being compiled.
+    Waiting(String),
+}
+
 impl Reconciler {
     /// `certificates`: what TLS clients are shown.
     pub fn new(
+        config: &NodeConfig,
         store: FileStore,
         host: Arc<Host>,
         builder: Builder,
@@ -59,7 +71,21 @@ impl Reconciler {
         let folder = store.path().parent().unwrap_or(std::path::Path::new("."));
         let certificates = CertificateFiles::new(folder, certificates);
         let (checks, applied) = (HealthChecks::default(), Applied::default());
-        Reconciler { store, host, builder, state, certificates, authorities, checks, applied, taken: None }
+        let (plugins, listens_for_tls) = (config.plugins.folder.clone(), config.tls.is_some());
+        let taken = None;
+        Reconciler {
+            store,
+            plugins,
+            listens_for_tls,
+            host,
+            builder,
+            state,
+            certificates,
+            authorities,
+            checks,
+            applied,
+            taken,
+        }
     }
 
     /// The first snapshot, or what is wrong with the configuration.
@@ -144,7 +170,10 @@ impl Reconciler {
             Some(Ok(loaded)) if Some(loaded.digest) != self.applied.digest || modules_changed => {
                 match self.prepared(loaded).await {
                     Ok(candidate) => return self.apply(candidate, workers).await,
-                    Err(report) => self.refuse(&report),
+                    Err(Unready::Refused(report)) => self.refuse(&report),
+                    Err(Unready::Waiting(plugins)) => {
+                        tracing::info!(plugins, "the configuration is applied once their modules are compiled");
+                    }
                 }
             }
             Some(Ok(_)) => {
@@ -181,8 +210,8 @@ impl Reconciler {
         let (set, digest) = (Arc::clone(&self.applied.set), self.applied.digest);
         match self.host.prepare(&set, &self.applied.prepared).await {
             Ok(prepared) => self.apply(Candidate { set, prepared, digest }, workers).await,
-            Err(problems) => {
-                tracing::error!(count = problems.len(), "modules refused by the configuration that serves")
+            Err(unprepared) => {
+                tracing::error!(count = unprepared.problems.len(), "modules refused by the configuration that serves")
             }
         }
     }
@@ -217,6 +246,9 @@ impl Reconciler {
         let degraded = snapshot.degraded();
         for (place, reason) in &degraded {
             tracing::error!(place, reason, "can't be served on this node");
+        }
+        if self.listens_for_tls && set.certificates.is_empty() {
+            tracing::warn!(place = "proxy.tls", reason = NO_CERTIFICATE, "TLS clients can't be served");
         }
         for (place, reason) in snapshot.stale_tls() {
             tracing::error!(place, reason, "TLS files can't be used, the last good ones are");
@@ -262,12 +294,12 @@ impl Reconciler {
         });
     }
 
-    async fn prepared(&self, loaded: Loaded) -> Result<Candidate, ConfigReport> {
+    async fn prepared(&self, loaded: Loaded) -> Result<Candidate, Unready> {
         let Loaded { set, digest, document } = loaded;
         if Some(digest) != self.applied.digest {
-            let missing = self.harmful(&set, self.host.missing_modules(&set));
+            let missing = self.harmful(&set, missing_modules(&self.host, &set, &self.plugins));
             if !missing.is_empty() {
-                return Err(settings_report(&document, &missing));
+                return Err(Unready::Refused(settings_report(&document, &missing)));
             }
         }
         match self.host.prepare(&set, &self.applied.prepared).await {
@@ -275,7 +307,11 @@ impl Reconciler {
                 tell_refused(&document, &prepared);
                 Ok(Candidate { set, prepared, digest: Some(digest) })
             }
-            Err(problems) => Err(settings_report(&document, &problems)),
+            Err(unprepared) if unprepared.waiting => {
+                let plugins: Vec<_> = unprepared.problems.iter().map(|problem| problem.plugin.as_str()).collect();
+                Err(Unready::Waiting(plugins.join(", ")))
+            }
+            Err(unprepared) => Err(Unready::Refused(settings_report(&document, &unprepared.problems))),
         }
     }
 

@@ -1,7 +1,9 @@
 //! What modules say of their settings, shown in the file.
 
+use std::path::Path;
+
 use tollgate_model::decode::Place;
-use tollgate_model::{Problem, Problems};
+use tollgate_model::{ConfigSet, Problem, Problems};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
 use tollgate_store::{ConfigReport, Document, FileStore};
 
@@ -19,6 +21,17 @@ pub async fn completed(report: ConfigReport, store: &FileStore, host: &Host, pre
     let refused = host.settings_problems(&draft.plugins, previous).await;
     let refused = in_file(&draft.document, &refused);
     draft.report(refused)
+}
+
+/// Plugins whose modules are not in the folder, with the files that were looked for.
+pub fn missing_modules(host: &Host, set: &ConfigSet, folder: &Path) -> Vec<SettingsProblem> {
+    let with_file = |problem: SettingsProblem| {
+        let module = set.plugins.get(&problem.plugin).map_or(&problem.plugin, |plugin| &plugin.module);
+        let file = folder.join(format!("{module}.wasm"));
+        let message = format!("{}: there is no {}", problem.message, file.display());
+        SettingsProblem { message, ..problem }
+    };
+    host.missing_modules(set).into_iter().map(with_file).collect()
 }
 
 fn in_file(document: &Document, problems: &[SettingsProblem]) -> Problems {

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use tollgate_control::node::{
     CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
-    ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, TargetOut,
-    TargetState, UpstreamStatus, WorkerFault, WorkerState,
+    Labelled, ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    TargetOut, TargetState, UpstreamStatus, WorkerFault, WorkerState,
 };
 use tollgate_control::{NodeView, Timestamp};
 use tollgate_limits::Local;
@@ -17,7 +17,7 @@ use tollgate_plugin_host::Host;
 use tollgate_proxy::{Histogram as Durations, UpstreamReport, WorkerMetrics};
 
 use crate::certificates::{CertificateReport, SOON};
-use crate::config::NodeConfig;
+use crate::config::{NO_CERTIFICATE, NodeConfig};
 use crate::state::{self, NodeState};
 use crate::supervisor;
 
@@ -25,6 +25,7 @@ pub struct View {
     name: String,
     source: String,
     workers: usize,
+    listens_for_tls: bool,
     state: Arc<NodeState>,
     host: Arc<Host>,
     limiter: Arc<Local>,
@@ -33,7 +34,8 @@ pub struct View {
 impl View {
     pub fn new(config: &NodeConfig, state: Arc<NodeState>, host: Arc<Host>, limiter: Arc<Local>) -> View {
         let source = format!("file:{}", config.store.display());
-        View { name: config.name.clone(), source, workers: config.workers, state, host, limiter }
+        let (name, listens_for_tls) = (config.name.clone(), config.tls.is_some());
+        View { name, source, workers: config.workers, listens_for_tls, state, host, limiter }
     }
 }
 
@@ -44,6 +46,10 @@ impl NodeView for View {
 
     fn status(&self) -> NodeStatus {
         let serving = self.state.serving();
+        let mut places = [serving.degraded, serving.stale].concat();
+        if self.listens_for_tls && serving.loaded_at.is_some() && serving.set.certificates.is_empty() {
+            places.push(("proxy.tls".to_owned(), NO_CERTIFICATE.to_owned()));
+        }
         NodeStatus {
             node: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -64,11 +70,7 @@ impl NodeView for View {
                 last_error: serving.last_error.map(failure),
             },
             counts: EntityCounts::of(&serving.set),
-            degraded_places: degraded_places(
-                [serving.degraded, serving.stale].concat(),
-                &serving.certificates,
-                serving.client_ca_problem,
-            ),
+            degraded_places: degraded_places(places, &serving.certificates, serving.client_ca_problem),
             certificates: serving.certificates.into_iter().map(certificate).collect(),
             upstreams: serving.healths.iter().map(|health| upstream(health.report())).collect(),
             modules: ModuleCounts::of(&self.modules()),
@@ -114,7 +116,7 @@ impl NodeView for View {
             upstream_retries: vec![("sent", totals.retries), ("over_budget", totals.retries_refused)],
             upstream_ejections: totals.ejections,
             upstream_errors: totals.errors.iter().filter(|(kind, _)| upstream.contains(kind)).copied().collect(),
-            plugin_faults: totals.plugin_faults,
+            plugin_faults: self.host.modules().into_iter().map(faults).collect(),
             errors: totals.errors,
             log_records_dropped: totals.log_records_dropped,
             sink_writes_dropped: self.host.dropped_writes(),
@@ -192,6 +194,7 @@ fn module(report: plugin_host::ModuleReport) -> ModuleView {
             plugin_host::ModuleState::Serving => ModuleState::Serving,
             plugin_host::ModuleState::Stale => ModuleState::Stale,
             plugin_host::ModuleState::Removed => ModuleState::Removed,
+            plugin_host::ModuleState::Loading => ModuleState::Loading,
             plugin_host::ModuleState::Broken => ModuleState::Broken,
         },
         generation: report.generation,
@@ -205,7 +208,19 @@ fn module(report: plugin_host::ModuleReport) -> ModuleView {
         alive: report.alive,
         loads: report.loads,
         last_error: report.last_error.map(failure),
+        faults: labelled(&report.faults).collect(),
+        last_fault: report.last_fault.map(failure),
     }
+}
+
+/// By module.
+fn faults(report: plugin_host::ModuleReport) -> (String, Labelled) {
+    let counts = labelled(&report.faults).collect();
+    (report.name, counts)
+}
+
+fn labelled(faults: &[(plugin_host::HookErrorKind, u64)]) -> impl Iterator<Item = (&'static str, u64)> {
+    faults.iter().map(|(kind, count)| (kind.label(), *count))
 }
 
 fn failure((message, at): (String, SystemTime)) -> Failure {

@@ -34,8 +34,8 @@ pub struct NodeMetrics {
     pub upstream_ejections: u64,
     /// Failed attempts to get an answer from an upstream, by kind.
     pub upstream_errors: Labelled,
-    /// Hooks that trapped, timed out or found no free instance, by kind.
-    pub plugin_faults: Labelled,
+    /// Hooks that trapped, timed out or found no free instance, by module and kind.
+    pub plugin_faults: Vec<(String, Labelled)>,
     /// Responses that the gateway itself made for an error, by kind.
     pub errors: Labelled,
     pub log_records_dropped: u64,

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Failure;
@@ -27,6 +29,10 @@ pub struct ModuleView {
     pub loads: u64,
     /// Why the newest file does not serve. `None` when it does.
     pub last_error: Option<Failure>,
+    /// Hooks that failed since the start, by kind, those without a failure included.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// The last of which the log tells.
+    pub last_fault: Option<Failure>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +44,8 @@ pub enum ModuleState {
     Stale,
     /// The file is gone; the build that was loaded from it serves.
     Removed,
+    /// Nothing serves yet: the first build is being compiled.
+    Loading,
     /// Nothing serves.
     Broken,
 }

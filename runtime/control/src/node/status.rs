@@ -173,7 +173,10 @@ pub struct ModuleCounts {
     pub serving: usize,
     pub stale: usize,
     pub removed: usize,
+    pub loading: usize,
     pub broken: usize,
+    /// Hooks of all modules that failed since the start.
+    pub faults: u64,
     /// Generations of all modules that are not freed yet, the serving ones included.
     pub generations_alive: usize,
 }
@@ -185,6 +188,8 @@ impl ModuleCounts {
             serving: in_state(ModuleState::Serving),
             stale: in_state(ModuleState::Stale),
             removed: in_state(ModuleState::Removed),
+            loading: in_state(ModuleState::Loading),
+            faults: modules.iter().flat_map(|module| module.faults.values()).sum(),
             broken: in_state(ModuleState::Broken),
             generations_alive: modules.iter().map(|module| module.alive).sum(),
         }

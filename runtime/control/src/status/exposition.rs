@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process::ProcessSample;
-use crate::node::{CertificateStatus, Histogram, NodeMetrics, NodeStatus, UpstreamStatus};
+use crate::node::{CertificateStatus, Histogram, Labelled, NodeMetrics, NodeStatus, UpstreamStatus};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -51,7 +51,7 @@ impl Collector for NodeMetrics {
         page.counters("upstream_retries", "Retries wanted, by what became of them", "result", &self.upstream_retries)?;
         page.counter("upstream_ejections", "Targets left out after failures", self.upstream_ejections)?;
         page.counters("upstream_errors", "Failed attempts at an upstream", "kind", &self.upstream_errors)?;
-        page.counters("plugin_faults", "Hooks that failed", "kind", &self.plugin_faults)?;
+        page.plugin_faults(&self.plugin_faults)?;
         page.counters("errors", "Error responses made by the gateway itself", "kind", &self.errors)?;
         page.counter("log_records_dropped", "Log records lost to full queues", self.log_records_dropped)?;
         page.counter("sink_writes_dropped", "Plugin writes lost to full queues", self.sink_writes_dropped)?;
@@ -83,6 +83,7 @@ impl Collector for NodeStatus {
             ("serving", self.modules.serving as u64),
             ("stale", self.modules.stale as u64),
             ("removed", self.modules.removed as u64),
+            ("loading", self.modules.loading as u64),
             ("broken", self.modules.broken as u64),
         ];
         page.gauges("modules", "Plugin modules by state", "state", &modules)?;
@@ -164,6 +165,17 @@ impl Page<'_> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (number, value) in values {
             family.encode_family(&[(label, number.to_string())])?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn plugin_faults(&mut self, modules: &[(String, Labelled)]) -> fmt::Result {
+        let mut family = self.0.encode_descriptor("plugin_faults", "Hooks that failed", None, MetricType::Counter)?;
+        for (module, faults) in modules {
+            for (kind, count) in faults {
+                let labels = [("module", module.as_str()), ("kind", *kind)];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+            }
         }
         Ok(())
     }

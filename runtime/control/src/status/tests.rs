@@ -64,7 +64,7 @@ fn the_status_tells_what_serves() {
     assert_eq!(status["degraded_places"], json!([{ "place": "route old", "reason": "no module" }]));
     let out = json!({ "target": "10.0.0.1:80", "state": "ejected", "reason": "reset", "tried_in": "9s" });
     assert_eq!(status["upstreams"][0]["targets_out"], json!([out]));
-    let modules = json!({ "serving": 1, "stale": 1, "removed": 0, "broken": 0, "generations_alive": 4 });
+    let modules = json!({ "serving": 1, "stale": 1, "removed": 0, "loading": 0, "broken": 0, "faults": 4, "generations_alive": 4 });
     assert_eq!(status["modules"], modules);
 }
 
@@ -116,7 +116,7 @@ fn metrics_are_well_formed_and_complete() {
         ("tollgate_upstream_ejections_total", 3.0),
         ("tollgate_upstream_targets{upstream=\"pair\",state=\"ejected\"}", 1.0),
         ("tollgate_upstream_errors_total{kind=\"connect_failed\"}", 1.0),
-        ("tollgate_plugin_faults_total{kind=\"trap\"}", 0.0),
+        ("tollgate_plugin_faults_total{module=\"limits\",kind=\"trap\"}", 0.0),
         ("tollgate_errors_total{kind=\"no_route\"}", 1.0),
         ("tollgate_log_records_dropped_total", 0.0),
         ("tollgate_sink_writes_dropped_total", 0.0),

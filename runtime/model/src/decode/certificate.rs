@@ -6,7 +6,7 @@ use crate::entity::{Certificate, Sni};
 
 impl Decode for Certificate {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Certificate> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");
         let certificate_file = fields.required("certificate_file");
         let key_file = fields.required("key_file");
@@ -18,7 +18,7 @@ impl Decode for Certificate {
 
 impl Decode for Sni {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Sni> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let host = fields.required("host");
         let certificate = fields.required("certificate");
         fields.finish()?;

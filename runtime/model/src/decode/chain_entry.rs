@@ -12,7 +12,7 @@ impl Decode for ChainEntry {
         match value {
             Value::String(_) => Some(ChainEntry { plugin: Name::decode(value, place, problems)?, when: None }),
             Value::Object(_) => {
-                let mut fields = Fields::open(value, place, problems)?;
+                let mut fields = Fields::open(value, place, problems);
                 let plugin = fields.required("plugin");
                 let when = fields.maybe("when");
                 fields.finish()?;

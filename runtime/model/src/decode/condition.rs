@@ -9,7 +9,7 @@ use crate::problem::Problem;
 
 impl Decode for Condition {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Condition> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let condition = Condition {
             methods: fields.maybe_with("methods", pattern::methods).unwrap_or_default(),
             hosts: fields.maybe_with("hosts", at_least_one).unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::{Name, Problems};
 
 impl Decode for Consumer {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Consumer> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let name: Option<Name> = fields.required("name");
         let custom_id = fields.maybe("custom_id").map(|HeaderText(text)| text);
         let groups = fields.optional::<Vec<Group>>("groups", Vec::new());
@@ -47,7 +47,7 @@ struct Key {
 
 impl Decode for Key {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Key> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let id = fields.maybe("id");
         let key =
             fields.required_with("key", |value, place, problems| text(value, place, problems, "a key", parse_key));

@@ -11,7 +11,8 @@ use crate::problem::{Complaint, Problem};
 /// [`Fields::finish`] reports the keys that nobody asked for, so it has to come after every read.
 #[must_use = "call `finish`, which reports unknown keys"]
 pub struct Fields<'v, 'p> {
-    table: &'v Map<String, Value>,
+    /// `None`: what is there is no table. The problem at `problems_before` says so.
+    table: Option<&'v Map<String, Value>>,
     place: &'p Place<'p>,
     problems: &'p mut Problems,
     problems_before: usize,
@@ -19,14 +20,15 @@ pub struct Fields<'v, 'p> {
 }
 
 impl<'v, 'p> Fields<'v, 'p> {
-    /// `None`, with a problem, if `value` is no table.
-    pub fn open(value: &'v Value, place: &'p Place<'p>, problems: &'p mut Problems) -> Option<Fields<'v, 'p>> {
+    /// What is no table has no keys, with a problem; `finish` then answers `None`, and names the keys that were asked
+    /// for.
+    pub fn open(value: &'v Value, place: &'p Place<'p>, problems: &'p mut Problems) -> Fields<'v, 'p> {
         let problems_before = problems.len();
-        let Some(table) = value.as_object() else {
+        let table = value.as_object();
+        if table.is_none() {
             problems.add(Problem::new(place, format!("expected a table, found {}", kind(value))));
-            return None;
-        };
-        Some(Fields { table, place, problems, problems_before, known: Vec::with_capacity(table.len()) })
+        }
+        Fields { table, place, problems, problems_before, known: Vec::with_capacity(table.map_or(0, Map::len)) }
     }
 
     /// The value of `key`; `None`, with a problem, if it is missing or refused.
@@ -67,7 +69,7 @@ impl<'v, 'p> Fields<'v, 'p> {
 
     /// Whether there is a key that nobody asked for up to now.
     pub fn has_unknown(&self) -> bool {
-        self.table.keys().any(|key| !self.known.contains(&key.as_str()))
+        self.table.is_some_and(|table| table.keys().any(|key| !self.known.contains(&key.as_str())))
     }
 
     /// Notes a problem with the value of `key`.
@@ -96,7 +98,16 @@ impl<'v, 'p> Fields<'v, 'p> {
 
     /// Reports keys that nobody asked for. `None` if anything in this table was refused.
     pub fn finish(self) -> Option<()> {
-        for key in self.table.keys() {
+        let Some(table) = self.table else {
+            // What else was found follows from it.
+            self.problems.0.truncate(self.problems_before + 1);
+            if let Some(problem) = self.problems.0.last_mut() {
+                let written = self.place.assigned("{ … }");
+                problem.hint = Some(format!("write {written}; known there: {}", self.known.join(", ")));
+            }
+            return None;
+        };
+        for key in table.keys() {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
@@ -114,7 +125,7 @@ impl<'v, 'p> Fields<'v, 'p> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
-        self.table.get(key).filter(|value| !value.is_null())
+        self.table?.get(key).filter(|value| !value.is_null())
     }
 }
 
@@ -124,7 +135,7 @@ pub trait DecodeWith<T>: FnOnce(&Value, &Place<'_>, &mut Problems) -> Option<T> 
 impl<T, F: FnOnce(&Value, &Place<'_>, &mut Problems) -> Option<T>> DecodeWith<T> for F {}
 
 /// What a value is, in words.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "a boolean",

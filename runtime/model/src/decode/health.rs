@@ -8,7 +8,7 @@ use crate::problem::Complaint;
 impl Decode for Ejection {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Ejection> {
         let defaults = Ejection::default();
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let failures = times(&mut fields, "failures", defaults.failures);
         let connect_failures = times(&mut fields, "connect_failures", defaults.connect_failures);
         let on = fields.maybe_with("on", at_least_one).unwrap_or(defaults.on);
@@ -28,7 +28,7 @@ impl Decode for Ejection {
 
 impl Decode for HealthCheck {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<HealthCheck> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let path = fields.required_with("path", |value, place, problems| {
             text(value, place, problems, "a path such as \"/health\"", |text| {
                 let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');

@@ -21,7 +21,8 @@ pub fn text<T>(
     parse: impl FnOnce(&str) -> Result<T, Complaint>,
 ) -> Option<T> {
     let Some(text) = value.as_str() else {
-        problems.add(mismatch(value, place, expected));
+        let example = format!("\"{}\"", expected.split('"').nth(1).unwrap_or("…"));
+        problems.add(mismatch(value, place, expected, &example));
         return None;
     };
     parse(text).map_err(|complaint| problems.add(Problem::new(place, complaint))).ok()
@@ -61,9 +62,13 @@ pub fn at_least_one<T: Decode>(value: &Value, place: &Place<'_>, problems: &mut 
 impl<T: Decode> Decode for Vec<T> {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Vec<T>> {
         let Some(items) = value.as_array() else {
-            problems.add(match value {
-                Value::String(_) => mismatch(value, place, "a list").with_hint("write [\"…\"]"),
-                _ => mismatch(value, place, "a list"),
+            let problem = mismatch(value, place, "a list", "[ … ]");
+            problems.add(match (value, place) {
+                (Value::String(_), _) => problem.with_hint("write [\"…\"]"),
+                (Value::Object(_), Place::Key(Place::Root, key)) => {
+                    problem.with_hint(format!("write [[{key}]], with two brackets"))
+                }
+                _ => problem,
             });
             return None;
         };
@@ -91,7 +96,7 @@ impl Decode for bool {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<bool> {
         let decoded = value.as_bool();
         if decoded.is_none() {
-            problems.add(mismatch(value, place, "true or false"));
+            problems.add(mismatch(value, place, "true or false", "true"));
         }
         decoded
     }
@@ -107,7 +112,7 @@ macro_rules! decode_integer {
                     let range = format!("a whole number from {} to {}", <$integer>::MIN, <$integer>::MAX);
                     problems.add(match value {
                         Value::Number(_) => Problem::new(place, format!("expected {range}")),
-                        _ => mismatch(value, place, &range),
+                        _ => mismatch(value, place, &range, "10"),
                     });
                 }
                 decoded
@@ -122,7 +127,7 @@ impl Decode for Map<String, Value> {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Map<String, Value>> {
         let table = value.as_object();
         if table.is_none() {
-            problems.add(mismatch(value, place, "a table"));
+            problems.add(mismatch(value, place, "a table", "{ … }"));
         }
         table.cloned()
     }
@@ -216,6 +221,52 @@ impl Decode for HeaderText {
     }
 }
 
-fn mismatch(value: &Value, place: &Place<'_>, expected: &str) -> Problem {
-    Problem::new(place, format!("expected {expected}, found {}", kind(value)))
+/// A value of another kind than expected; `example` could stand there.
+fn mismatch(value: &Value, place: &Place<'_>, expected: &str, example: &str) -> Problem {
+    let how = match value {
+        Value::String(_) if !example.starts_with(['[', '{']) => "write it without quotes, ",
+        Value::Number(_) | Value::Bool(_) if example.starts_with('"') => "write it in quotes, ",
+        _ => "",
+    };
+    let problem = Problem::new(place, format!("expected {expected}, found {}", kind(value)));
+    problem.with_hint(format!("{how}as in {}", place.assigned(example)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::decode::whole;
+    use crate::entity::Service;
+
+    #[test]
+    fn a_value_of_another_kind_is_told_how_it_is_written() {
+        let root = Place::Root;
+        let place = root.key("it");
+        let told = |problems: &Problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut problems = Problems::default();
+        assert_eq!(u16::decode(&json!("10"), &place, &mut problems), None);
+        assert_eq!(bool::decode(&json!("yes"), &place, &mut problems), None);
+        assert_eq!(Duration::decode(&json!(5), &place, &mut problems), None);
+        assert_eq!(Name::decode(&json!(["a"]), &place.index(0), &mut problems), None);
+        assert_eq!(Vec::<Name>::decode(&json!({}), &place, &mut problems), None);
+        assert_eq!(
+            told(&problems),
+            [
+                "it: expected a whole number from 0 to 65535, found a string (write it without quotes, as in it = 10)",
+                "it: expected true or false, found a string (write it without quotes, as in it = true)",
+                "it: expected a duration such as \"250ms\" or \"5s\", found a number \
+                 (write it in quotes, as in it = \"250ms\")",
+                "it[0]: expected a name, found a list (as in \"…\")",
+                "it: expected a list, found a table (write [[it]], with two brackets)",
+            ]
+        );
+        let service = json!({ "name": "a", "url": "http://a", "retries": 3 });
+        assert_eq!(
+            told(&whole::<Service>(&service).expect_err("no table")),
+            ["retries: expected a table, found a number \
+              (write retries = { … }; known there: attempts, per_try_timeout, on, methods, body_size)"]
+        );
+    }
 }

@@ -21,6 +21,14 @@ impl<'a> Place<'a> {
     pub fn index(&'a self, index: usize) -> Place<'a> {
         Place::Index(self, index)
     }
+
+    /// How `value` is written here: `priority = 10`, or the value alone in a list.
+    pub(super) fn assigned(&self, value: &str) -> String {
+        match self {
+            Place::Key(_, key) => format!("{} = {value}", Place::Root.key(key)),
+            Place::Root | Place::Index(..) => value.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Place<'_> {

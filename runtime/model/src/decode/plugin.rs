@@ -9,7 +9,7 @@ use crate::{Name, Problems};
 
 impl Decode for Plugin {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Plugin> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let name: Option<Name> = fields.required("name");
         let module: Option<Name> = fields.maybe("module");
         let config = fields.maybe("config").unwrap_or_default();
@@ -48,7 +48,7 @@ impl Decode for Isolation {
 
 impl Decode for Grants {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Grants> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let credentials = fields.optional("credentials", false);
         let files = fields.optional::<Vec<GrantedFile>>("files", Vec::new());
         let standard_output = fields.optional("standard_output", false);
@@ -75,7 +75,7 @@ impl Decode for GrantedFile {
 
 impl Decode for PluginLimits {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<PluginLimits> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let mut limit = |key| fields.maybe(key).map(|PositiveTime(time)| time);
         let limits = PluginLimits { cpu: limit("cpu"), wall: limit("wall") };
         fields.finish()?;

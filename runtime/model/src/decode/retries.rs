@@ -9,7 +9,7 @@ use crate::units::ByteSize;
 impl Decode for Retries {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Retries> {
         let defaults = Retries::default();
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let attempts = fields.optional("attempts", defaults.attempts);
         if !(1..=Retries::MOST_ATTEMPTS).contains(&attempts) {
             let message = format!("expected a whole number from 1 to {}", Retries::MOST_ATTEMPTS);

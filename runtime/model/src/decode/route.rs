@@ -7,7 +7,7 @@ use crate::problem::Complaint;
 
 impl Decode for Route {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Route> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");
         let service = fields.required("service");
         let hosts = fields.maybe_with("hosts", at_least_one).unwrap_or_default();

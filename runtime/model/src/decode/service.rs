@@ -9,7 +9,7 @@ use crate::{Name, Problems};
 
 impl Decode for Service {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Service> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");
         let origin = origin(&mut fields);
         let scheme = origin.as_ref().map(|origin| origin.destination.scheme());
@@ -132,7 +132,7 @@ impl Decode for Protocol {
 
 impl Decode for Timeouts {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Timeouts> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let defaults = Timeouts::default();
         let mut timeout = |key, default: Duration| fields.optional(key, PositiveTime(default)).0;
         let timeouts = Timeouts {

@@ -11,7 +11,7 @@ const DEFAULT_WEIGHT: u16 = 100;
 
 impl Decode for Upstream {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Upstream> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");
         let balance = fields.maybe("balance").unwrap_or_default();
         let targets = fields.required_with("targets", targets);
@@ -49,7 +49,7 @@ fn targets(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<
 
 impl Decode for Target {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Target> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let address = fields.required_with("address", target_address);
         let weight = fields.optional("weight", DEFAULT_WEIGHT);
         fields.finish()?;

@@ -7,7 +7,7 @@ use crate::problem::Complaint;
 
 impl Decode for UpstreamTls {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<UpstreamTls> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let verify = fields.optional("verify", true);
         let ca_file = fields.maybe("ca_file");
         let server_name = fields.maybe_with("server_name", server_name);

@@ -196,8 +196,13 @@ fn inspect(bytes: &[u8]) -> Result<(), FormError> {
 }
 
 fn broken(error: wasmparser::BinaryReaderError) -> FormError {
-    FormError::Broken(error.to_string())
+    let what = error.to_string();
+    let is_cut_off = what.contains("unexpected end") || what.contains("inconsistent lengths");
+    FormError::Broken(if is_cut_off { format!("{what}; {COPY_AGAIN}") } else { what })
 }
+
+const COPY_AGAIN: &str =
+    "it looks cut off: copy it again, first under a name that does not end in .wasm, and rename that";
 
 /// What the engine has (`engine.rs`), and components. With all that there are, a small file could name a million imports.
 const FEATURES: WasmFeatures = WasmFeatures::WASM2
@@ -229,7 +234,8 @@ mod tests {
     fn each_wrong_kind_of_file_has_an_error_of_its_own() {
         assert_eq!(to_core(b"#!/bin/sh"), Err(FormError::NotWasm));
         assert_eq!(to_core(EMPTY), Err(FormError::NoComponentType));
-        assert!(matches!(to_core(b"\0asm\x01\0\0\0\x01\x7f"), Err(FormError::Broken(_))));
+        let cut_off = to_core(b"\0asm\x01\0\0\0\x01\x7f");
+        assert!(matches!(&cut_off, Err(FormError::Broken(what)) if what.ends_with(COPY_AGAIN)), "{cut_off:?}");
     }
 
     #[test]

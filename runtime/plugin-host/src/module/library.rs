@@ -1,7 +1,8 @@
 //! The modules of this node: what lies in the folder, and which generation of each serves.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, Semaphore};
@@ -9,10 +10,12 @@ use tokio::task::AbortHandle;
 use tollgate_model::Name;
 use tollgate_model::decode::closest;
 use tollgate_model::entity::Plugin;
+use tollgate_model::name::InvalidName;
 use tollgate_model::problem::Complaint;
 
-use super::ModuleGeneration;
 use super::compile::Compiler;
+use super::{Faults, ModuleGeneration};
+use crate::error::HookErrorKind;
 use crate::share::{Instances, Share};
 
 /// The modules that lie in the folder, or were ever loaded from it.
@@ -24,6 +27,8 @@ pub(crate) struct Library {
     instances: Arc<Instances>,
     /// Turns for reading files.
     pub(super) reading: Semaphore,
+    /// Files in the folder that no module can be named after.
+    nameless: Mutex<BTreeSet<PathBuf>>,
 }
 
 #[derive(Default)]
@@ -50,6 +55,8 @@ struct Entry {
     loads: u64,
     /// Shared by its generations.
     share: Option<Arc<Share>>,
+    /// As well.
+    faults: Arc<Faults>,
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +117,10 @@ pub struct ModuleReport {
     /// Generations loaded since the start.
     pub loads: u64,
     pub last_error: Option<(String, SystemTime)>,
+    /// Hooks that failed since the start.
+    pub faults: Vec<(HookErrorKind, u64)>,
+    /// The last of which the log tells.
+    pub last_fault: Option<(String, SystemTime)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +131,8 @@ pub enum ModuleState {
     Stale,
     /// The file is gone; the build that was loaded from it serves.
     Removed,
+    /// Nothing serves yet: the first build is being compiled.
+    Loading,
     /// Nothing serves.
     Broken,
 }
@@ -134,6 +147,7 @@ impl Library {
             ready: Arc::default(),
             instances,
             reading: Semaphore::new(READERS),
+            nameless: Mutex::default(),
         })
     }
 
@@ -229,6 +243,15 @@ impl Library {
         });
     }
 
+    /// These files can't be loaded under their names. Said once of each.
+    pub(super) fn note_nameless(&self, found: BTreeSet<PathBuf>) {
+        let mut known = self.nameless.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in found.difference(&known) {
+            tracing::warn!(file = %path.display(), "module not loaded, rename its file: {InvalidName}");
+        }
+        *known = found;
+    }
+
     /// Keeps in mind which files are there. Of a module that could never be loaded nothing is left.
     pub(super) fn note_removed(&self, is_there: impl Fn(&Name) -> bool) {
         self.lock().retain(|name, entry| {
@@ -237,6 +260,7 @@ impl Library {
             }
             let was_there = std::mem::take(&mut entry.present);
             entry.seen = None;
+            entry.last_error = None;
             let outlook = if entry.current.is_some() { ", the loaded build goes on serving" } else { "" };
             if was_there {
                 tracing::warn!(module = name.as_str(), "module file removed{outlook}");
@@ -295,8 +319,11 @@ impl Library {
             Err(message) => {
                 // What the folder had before is of the past.
                 entry.candidate = None;
-                if entry.last_error.as_ref().is_none_or(|last| last.message != message) {
-                    tracing::error!(module = name.as_str(), "module not loaded: it {message}");
+                let is_known = entry.last_error.as_ref().is_some_and(|last| last.message == message);
+                // A file that is not even read is found again and again.
+                if digest.is_some() || !is_known {
+                    let outlook = if entry.current.is_some() { "; the build before goes on serving" } else { "" };
+                    tracing::error!(module = name.as_str(), "module not loaded: it {message}{outlook}");
                     entry.news |= entry.current.is_none();
                     entry.last_error = Some(Failure::now(message));
                 }
@@ -311,12 +338,17 @@ impl Library {
         Arc::clone(share.get_or_insert_with(|| self.instances.share()))
     }
 
+    /// What went wrong in the module's hooks.
+    pub(super) fn faults(&self, name: &Name) -> Arc<Faults> {
+        Arc::clone(&self.lock().entry(name.clone()).or_default().faults)
+    }
+
     pub(crate) fn report(&self) -> Vec<ModuleReport> {
         self.lock().iter_mut().map(|(name, entry)| entry.report(name)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
-        self.modules.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.modules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -353,6 +385,7 @@ impl Entry {
             (Some(_), false, _) => ModuleState::Removed,
             (Some(_), true, Some(_)) => ModuleState::Stale,
             (Some(_), true, None) => ModuleState::Serving,
+            (None, ..) if self.candidate.is_some() || self.is_loading() => ModuleState::Loading,
             (None, ..) => ModuleState::Broken,
         };
         let shown = self.current.as_ref();
@@ -371,6 +404,8 @@ impl Entry {
             alive: self.known.len(),
             loads: self.loads,
             last_error: self.last_error.as_ref().map(|failure| (failure.message.clone(), failure.at)),
+            faults: self.faults.counts(),
+            last_fault: self.faults.last(),
         }
     }
 }

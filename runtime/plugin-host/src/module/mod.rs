@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 mod compile;
 mod describe;
+mod faults;
 pub(crate) mod form;
 mod fuse;
 mod library;
@@ -17,6 +18,7 @@ use wasmtime::{Engine, InstancePre};
 use crate::guest::Guest;
 use crate::share::Share;
 
+pub(crate) use faults::Faults;
 pub(crate) use library::{Library, Unavailable, Verdict};
 pub use library::{ModuleReport, ModuleState};
 
@@ -30,11 +32,11 @@ pub struct ModuleGeneration {
     manifest: Manifest,
     memory: usize,
     share: Arc<Share>,
+    faults: Arc<Faults>,
     pre: InstancePre<Guest>,
     schema: jsonschema::Validator,
     loaded_at: SystemTime,
     log_window: LogWindow,
-    fault_window: LogWindow,
 }
 
 /// What a module says of itself.
@@ -105,9 +107,9 @@ impl ModuleGeneration {
         self.log_window.admit(second, LOG_LINES)
     }
 
-    /// As [`Self::may_log`], for the lines that the gateway writes about its faults.
-    pub(crate) fn may_log_fault(&self, second: u64) -> bool {
-        self.fault_window.admit(second, FAULT_LINES)
+    /// Of all generations of the module.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
     }
 }
 
@@ -150,8 +152,6 @@ impl LogWindow {
 
 /// Log lines of one module in a second.
 const LOG_LINES: u64 = 100;
-/// Lines about the faults of one module in a second.
-const FAULT_LINES: u64 = 5;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! Reads the plugins folder, and compiles what is new in it, aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +42,10 @@ impl Host {
 
     async fn start_loads(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
         let files = match modules_in(&self.config.folder) {
-            Ok(files) => files,
+            Ok((files, nameless)) => {
+                self.library.note_nameless(nameless);
+                files
+            }
             Err(error) => {
                 tracing::warn!(folder = %self.config.folder.display(), %error, "the plugins folder can't be read");
                 return Vec::new();
@@ -127,11 +130,11 @@ impl Host {
             manifest,
             memory: self.config.memory,
             share: self.library.share(name),
+            faults: self.library.faults(name),
             pre,
             schema,
             loaded_at: SystemTime::now(),
             log_window: LogWindow::default(),
-            fault_window: LogWindow::default(),
         }))
     }
 }
@@ -143,10 +146,9 @@ async fn ended(loads: Vec<JoinHandle<()>>) {
     }
 }
 
-/// `<module>.wasm` of the folder. Other files, and names that could not be in a configuration, are
-/// none of ours.
-fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<Name, PathBuf>> {
-    let mut found = BTreeMap::new();
+/// `<module>.wasm` of the folder, and those whose names could not be in a configuration. Other files are none of ours.
+fn modules_in(folder: &Path) -> std::io::Result<(BTreeMap<Name, PathBuf>, BTreeSet<PathBuf>)> {
+    let (mut found, mut nameless) = (BTreeMap::new(), BTreeSet::new());
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "wasm") {
@@ -156,10 +158,12 @@ fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<Name, PathBuf>> {
             Some(Ok(name)) => {
                 found.insert(name, path);
             }
-            _ => tracing::debug!(path = %path.display(), "file name is no module name, ignored"),
+            _ => {
+                nameless.insert(path);
+            }
         }
     }
-    Ok(found)
+    Ok((found, nameless))
 }
 
 /// The file's bytes once two looks at it agree: a copy in progress is not read half. `None` when it

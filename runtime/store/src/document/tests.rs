@@ -105,6 +105,31 @@ fn of_errors_of_syntax_the_first_is_reported() {
 }
 
 #[test]
+fn a_value_that_is_missing_is_asked_for() {
+    for (text, missing) in [
+        ("chain =", true),
+        ("chain = # none\nroutes = []\n", true),
+        ("services = [{ name = , url = \"http://a\" }]\n", true),
+        ("chain = key-auth\n", false),
+        ("name = \"a=\n", false),
+    ] {
+        let report = parse(text).expect_err("not TOML");
+        let found = &report.findings()[0];
+        assert_eq!(found.message == "a value is missing after `=`", missing, "{found:?} in {text}");
+        assert!((found.hint.is_some() || !missing) && found.line == 1, "{found:?} in {text}");
+    }
+}
+
+#[test]
+fn a_report_has_one_headline() {
+    let one = report("routes = 5", |_| None).render_plain();
+    assert!(one.starts_with("  × expected a list"), "{one}");
+    let two = report("routes = 5\nchain = 5", |_| None).render_plain();
+    assert!(two.starts_with("gateway.toml has 2 problems\n\n  × expected a list"), "{two}");
+    assert!(!two.contains("Error"), "{two}");
+}
+
+#[test]
 fn the_rendered_report_shows_all_lines_with_carets_and_hints() {
     let text = format!(
         "{SERVICE}\n[[routes]]\nname = \"orders\"\nservice = \"ordres\"\npathz = [\"/orders\"]\nhosts = [\"a.com\"]\n"

@@ -50,5 +50,7 @@ fn a_file_that_is_missing_empty_or_not_text_is_refused() {
     fs::write(store.path(), b"a = 1\nb = \"\xff\"").expect("written");
     assert!(store.read(None, |_| None).expect_err("not UTF-8").summary().ends_with("line 2 is not UTF-8"));
     drop(folder);
-    assert!(store.read(None, |_| None).expect_err("gone").summary().contains("can't be read"));
+    let report = store.read(None, |_| None).expect_err("gone");
+    assert!(report.summary().contains("can't be read") && report.summary().contains("`store.url`"), "{report:?}");
+    assert!(report.render_plain().contains("gateway.toml has a problem"), "{}", report.render_plain());
 }

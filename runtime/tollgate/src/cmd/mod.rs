@@ -23,7 +23,12 @@ impl std::error::Error for Invalid {}
 #[allow(clippy::print_stderr, reason = "this is the command line's own voice")]
 pub fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<Invalid>() {
-        Some(Invalid(report)) => eprintln!("{:?}", miette::Report::new(report.clone())),
+        Some(Invalid(report)) => {
+            if let Some(headline) = report.headline() {
+                eprintln!("{headline}\n");
+            }
+            report.shown().for_each(|finding| eprintln!("{:?}", miette::Report::new(finding)));
+        }
         None => eprintln!("error: {error:#}"),
     }
 }

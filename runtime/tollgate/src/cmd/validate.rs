@@ -3,15 +3,15 @@ use std::sync::Arc;
 use anyhow::Context;
 use tollgate_keys::Pepper;
 use tollgate_limits::Local;
-use tollgate_plugin_host::{Host, Prepared};
+use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
 use tollgate_proxy::{Builder, TlsServer};
 use tollgate_store::FileStore;
 
 use super::Invalid;
 use crate::certificates::{CertificateFiles, CertificateReport};
 use crate::cli::ValidateArgs;
-use crate::config::{NodeConfig, environment};
-use crate::settings_report::{completed, settings_report};
+use crate::config::{NO_CERTIFICATE, NodeConfig, environment};
+use crate::settings_report::{completed, missing_modules, settings_report};
 
 /// Checks what `run` would check before it serves. Modules that are missing are refused, or only told
 /// if the caller says that they are on the nodes that serve.
@@ -40,14 +40,17 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         println!("warning: the plugins folder {} is missing", plugins.display());
     }
     let prepared = runtime.block_on(async {
-        let missing = if args.allow_missing_modules { Vec::new() } else { host.missing_modules(&loaded.set) };
+        let missing = match args.allow_missing_modules {
+            true => Vec::new(),
+            false => missing_modules(&host, &loaded.set, plugins).into_iter().map(avoidable).collect(),
+        };
         match host.prepare(&loaded.set, &Prepared::default()).await {
             Ok(prepared) => {
                 let refused: Vec<_> =
                     missing.into_iter().chain(host.unusable_modules(&loaded.set, &prepared)).collect();
                 if refused.is_empty() { Ok(prepared) } else { Err(refused) }
             }
-            Err(problems) => Err(missing.into_iter().chain(problems).collect()),
+            Err(unprepared) => Err(missing.into_iter().chain(unprepared.problems).collect()),
         }
     });
     let prepared = prepared.map_err(|problems: Vec<_>| Invalid(settings_report(&loaded.document, &problems)))?;
@@ -63,6 +66,9 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         if let Some(problem) = problem {
             println!("warning: certificate {name}: {problem}; this node would not show it");
         }
+    }
+    if config.tls.is_some() && set.certificates.is_empty() {
+        println!("warning: proxy.tls: {NO_CERTIFICATE}");
     }
     // As the node would: what can't be used is told service by service.
     let snapshot = Builder::new(Pepper::random(), folder, config.proxy.name_ttl).build(set, &prepared);
@@ -84,3 +90,14 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+/// With what to do about a module that is not there.
+fn avoidable(missing: SettingsProblem) -> SettingsProblem {
+    let hint = match &missing.hint {
+        Some(near) => format!("{near} If not, {COPY}"),
+        None => COPY.to_owned(),
+    };
+    SettingsProblem { hint: Some(hint), ..missing }
+}
+
+const COPY: &str = "copy it there; on a machine that serves nothing, --allow-missing-modules only warns of it";

@@ -56,7 +56,7 @@ impl Decode for LogConfig {
             ("debug", LevelFilter::DEBUG),
             ("trace", LevelFilter::TRACE),
         ];
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let level = fields.maybe_with("level", |value: &Value, place: &Place<'_>, problems: &mut Problems| {
             one_of(value, place, problems, &levels)
         });

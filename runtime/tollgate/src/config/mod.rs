@@ -14,15 +14,16 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::Value;
 use tollgate_model::decode::{Decode, Fields, Place};
-use tollgate_model::problem::Complaint;
+use tollgate_model::problem::{Complaint, Elsewhere};
 use tollgate_model::units::TimeSpan;
-use tollgate_model::{Problems, decode};
+use tollgate_model::{Problem, Problems, decode};
 use tollgate_plugin_host::HostConfig;
 use tollgate_proxy::{ProxyConfig, TlsConfig};
 use tollgate_store::Document;
 
 use crate::cmd::Invalid;
 pub use log::LogConfig;
+pub use tls::NO_CERTIFICATE;
 
 /// A valid node configuration; all paths are ready to use.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ struct Raw {
 impl NodeConfig {
     /// Reads, checks and completes the file; everything wrong with it is reported at once.
     pub fn load(path: &Path) -> anyhow::Result<NodeConfig> {
-        let mut document = Document::open(path).map_err(Invalid)?;
+        let mut document = Document::open(path, ABSENT).map_err(Invalid)?;
         document.expand(environment);
         let raw = document.read(decode::whole::<Raw>).map_err(Invalid)?;
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -93,7 +94,7 @@ impl NodeConfig {
 
 impl Decode for Raw {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Raw> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let node = fields.optional("node", NodeTable::default());
         let proxy = fields.optional("proxy", proxy::ProxyTable::default());
         let admin = fields.optional("admin", AdminTable { listen: ([127, 0, 0, 1], 8001).into() });
@@ -103,7 +104,43 @@ impl Decode for Raw {
         let drain = fields.optional("drain", DrainTable::default());
         let log = fields.optional("log", LogConfig::default());
         fields.finish()?;
-        Some(Raw { node, proxy, admin: admin.listen, status: status.listen, store: store.file, plugins, drain, log })
+        let raw =
+            Raw { node, proxy, admin: admin.listen, status: status.listen, store: store.file, plugins, drain, log };
+        let before = problems.len();
+        refuse_shared_addresses(&raw.listeners(), value, problems);
+        (problems.len() == before).then_some(raw)
+    }
+}
+
+impl Raw {
+    /// All that is listened on, with the key that says so.
+    fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        let tls = self.proxy.tls.iter().flat_map(|tls| &tls.listen);
+        let proxy = self.proxy.listen.iter().map(|&address| ("proxy.listen", address));
+        let tls = tls.map(|&address| ("proxy.tls.listen", address));
+        proxy.chain(tls).chain([("admin.listen", self.admin), ("status.listen", self.status)]).collect()
+    }
+}
+
+/// Two listeners on one address; a port that the system chooses (0) is never the same one.
+fn refuse_shared_addresses(listeners: &[(&'static str, SocketAddr)], tree: &Value, problems: &mut Problems) {
+    let is_written = |key: &str| tree.pointer(&format!("/{}", key.replace('.', "/"))).is_some();
+    for (index, &(key, address)) in listeners.iter().enumerate().filter(|(_, (_, address))| address.port() != 0) {
+        let Some(&(first, _)) = listeners[..index].iter().find(|(_, other)| *other == address) else { continue };
+        let (key, other) = if is_written(key) { (key, first) } else { (first, key) };
+        let mut problem = match key == other {
+            true => Problem::new(&Place::Root, format!("`{key}` has the same address twice")),
+            false => Problem::new(&Place::Root, format!("`{key}` is the same address as `{other}`")),
+        };
+        problem.path = key.to_owned();
+        problem.hint = Some(match is_written(other) {
+            true => "give each listener a port of its own".to_owned(),
+            false => format!("`{other}` is {address} unless it is written; give one of the two another port"),
+        });
+        if key != other && is_written(other) {
+            problem.elsewhere = Some(Elsewhere { path: other.to_owned(), label: "listened on here".to_owned() });
+        }
+        problems.add(problem);
     }
 }
 
@@ -120,7 +157,7 @@ impl Default for NodeTable {
 
 impl Decode for NodeTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<NodeTable> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let name = fields.maybe("name");
         let data = fields.optional("data", NodeTable::default().data);
         fields.finish()?;
@@ -134,7 +171,7 @@ struct ListenTable {
 
 impl Decode for ListenTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<ListenTable> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let listen = fields.required("listen");
         fields.finish()?;
         Some(ListenTable { listen: listen? })
@@ -147,7 +184,7 @@ struct AdminTable {
 
 impl Decode for AdminTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<AdminTable> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let listen: Option<SocketAddr> = fields.required("listen");
         if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
             let hint = "use 127.0.0.1 and reach it through a tunnel: the admin API asks for no token yet";
@@ -164,7 +201,7 @@ struct StoreTable {
 
 impl Decode for StoreTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<StoreTable> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let url: Option<String> = fields.required("url");
         let file = url.as_deref().and_then(|url| url.strip_prefix("file:")).filter(|path| !path.is_empty());
         if url.is_some() && file.is_none() {
@@ -191,7 +228,7 @@ impl Default for DrainTable {
 impl Decode for DrainTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<DrainTable> {
         let defaults = DrainTable::default();
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let TimeSpan(delay) = fields.optional("delay", TimeSpan(defaults.delay));
         let TimeSpan(timeout) = fields.optional("timeout", TimeSpan(defaults.timeout));
         fields.finish()?;
@@ -208,6 +245,9 @@ pub fn environment(name: &str) -> Option<String> {
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
+
+const ABSENT: &str = "`--config` (`-c`) names it, and is tollgate.toml in this folder unless it is given; begin with a \
+                      copy of examples/quickstart/tollgate.toml, or with an empty file for the defaults";
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ impl PluginsTable {
 
 impl Decode for PluginsTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<PluginsTable> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let mut time = |key| fields.maybe::<PositiveTime>(key).map(|time| time.0);
         let (cpu, wall) = (time("cpu"), time("wall"));
         let (instance_wait, compile_time) = (time("instance_wait"), time("compile_time"));

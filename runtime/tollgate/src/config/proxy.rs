@@ -33,7 +33,7 @@ impl Default for ProxyTable {
 impl Decode for ProxyTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<ProxyTable> {
         let defaults = ProxyConfig::default();
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let OneOrMore(listen) = fields.optional("listen", OneOrMore(ProxyTable::default().listen));
         let tls = fields.maybe::<TlsTable>("tls");
         if listen.is_empty() && !fields.has("tls") {

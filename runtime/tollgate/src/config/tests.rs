@@ -32,6 +32,25 @@ fn tls_may_stand_alone_and_says_whom_it_trusts() {
 }
 
 #[test]
+fn no_two_listeners_share_an_address() {
+    for (text, complaint) in [
+        (
+            "[proxy]\nlisten = \"127.0.0.1:9\"\n[admin]\nlisten = \"127.0.0.1:9\"",
+            "`admin.listen` is the same address as `proxy.listen`",
+        ),
+        ("[proxy]\nlisten = \"127.0.0.1:8001\"", "`proxy.listen` is the same address as `admin.listen`"),
+        ("[proxy.tls]\nlisten = \"127.0.0.1:8007\"", "`status.listen` is 127.0.0.1:8007 unless it is written"),
+        ("[proxy]\nlisten = [\"127.0.0.1:9\", \"127.0.0.1:9\"]", "`proxy.listen` has the same address twice"),
+    ] {
+        let report = read(text).err().unwrap();
+        assert!(report.contains(complaint), "{complaint} in\n{report}");
+    }
+    let chosen = "[proxy]\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    assert!(read(chosen).is_ok());
+    assert!(read("[proxy]\nlisten = \"127.0.0.2:8001\"").is_ok(), "another address, the same port");
+}
+
+#[test]
 fn everything_wrong_is_told_at_once() {
     let report = read(
         "[proxy]\nlisten = \"nowhere\"\nworker = 2\n[admin]\nlisten = \"0.0.0.0:8001\"\n[store]\nurl = \"mysql://x\"\n\

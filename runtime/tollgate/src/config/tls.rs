@@ -57,7 +57,7 @@ impl TlsTable {
 
 impl Decode for TlsTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<TlsTable> {
-        let mut fields = Fields::open(value, place, problems)?;
+        let mut fields = Fields::open(value, place, problems);
         let listen = fields.required("listen").map(|OneOrMore(listen)| listen);
         if listen.as_ref().is_some_and(Vec::is_empty) {
             fields.refuse("listen", Complaint::new("there is no address to listen on", "write \"127.0.0.1:8443\""));
@@ -94,4 +94,7 @@ impl Decode for TlsTable {
     }
 }
 
+/// What is wrong where TLS is listened for and the gateway's file has nothing to show.
+pub const NO_CERTIFICATE: &str = "there is no certificate, so every TLS handshake fails; add [[certificates]] with name, \
+                                  certificate_file and key_file to the gateway's file";
 const HANDSHAKE: Duration = Duration::from_secs(10);

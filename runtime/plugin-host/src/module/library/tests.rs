@@ -49,7 +49,7 @@ impl Bench {
             schema: jsonschema::validator_for(&serde_json::Value::Bool(true)).unwrap(),
             loaded_at: std::time::SystemTime::now(),
             log_window: LogWindow::default(),
-            fault_window: LogWindow::default(),
+            faults: self.library.faults(&self.name),
         });
         assert!(self.library.look_at(&self.name, Some(generation.digest)));
         self.library.loaded(&self.name, Some(generation.digest), Ok(Arc::clone(&generation)));
