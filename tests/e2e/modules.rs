@@ -11,7 +11,7 @@ pub async fn module(gateway: &Gateway, name: &str) -> Value {
     named(&plugins, name).unwrap_or_else(|| panic!("/plugins has no module {name}: {plugins}")).clone()
 }
 
-/// Waits until the module is `serving`, `stale`, `removed` or `broken`.
+/// Waits until the module is `serving`, `stale`, `removed`, `loading` or `broken`.
 pub async fn has_state(gateway: &Gateway, name: &str, state: &str) {
     eventually(Duration::from_secs(30), async || {
         let module = module(gateway, name).await;

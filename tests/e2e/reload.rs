@@ -133,6 +133,7 @@ async fn a_build_that_refuses_its_settings_degrades_its_routes_after_a_restart()
     assert_eq!(gateway.get("/needs").await.header("x-marker"), modules::marker(1));
 
     gateway.restart().await;
+    has_state(&gateway, "marker", "broken").await;
     assert_eq!(gateway.get("/needs").await.status, 503);
     assert_eq!(gateway.get("/other").await.status, 200);
     assert!(gateway.status().await["degraded_places"].to_string().contains("does not accept"));

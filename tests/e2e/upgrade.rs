@@ -147,6 +147,7 @@ async fn a_successor_that_would_serve_less_is_refused() {
     serves_as_before(&mut gateway, id, &origin).await;
     gone(gateway.upgrade_with(&["--allow-degraded"]).await).await;
     gateway.answers("/", "the operator's word counts", |reply| reply.status == 503).await;
+    gone(gateway.upgrade().await).await;
 }
 
 #[tokio::test]

@@ -23,8 +23,9 @@ pub fn run(workspace: &Workspace, consent: Consent, upstream_port: u16) -> Resul
     let config = quickstart.node_file();
     let listens = Listens::read(&config)?;
     // Before minutes of building, not after.
-    listens.check_free(&quickstart)?;
+    let held = listens.hold(&quickstart)?;
     let upstream = demo_upstream::listen(upstream_port).with_context(|| another_port(upstream_port))?;
+    drop(held);
     quickstart.lay_out_entities(upstream_port)?;
 
     let mut steps = Steps::start();
@@ -55,7 +56,7 @@ fn another_port(taken: u16) -> String {
     let free = (taken..=u16::MAX).skip(1).find(|port| demo_upstream::listen(*port).is_ok());
     let free = free.map_or_else(|| "<port>".to_owned(), |port| port.to_string());
     format!(
-        "the demo service needs a port: end what holds it, or give it another by \
+        "the demo service needs a port that neither the gateway nor anybody else has; give it another by \
          `cargo xtask run --upstream-port {free}`"
     )
 }
@@ -87,8 +88,9 @@ impl Listens {
         Ok(Listens { proxy: file.proxy.listen, admin: file.admin.listen, status: file.status.listen })
     }
 
-    fn check_free(&self, quickstart: &Quickstart) -> Result<()> {
-        for (section, address) in [("proxy", self.proxy), ("admin", self.admin), ("status", self.status)] {
+    /// Takes all of them, which shows that they are free.
+    fn hold(&self, quickstart: &Quickstart) -> Result<Vec<TcpListener>> {
+        let hold = |(section, address): (&str, SocketAddr)| {
             TcpListener::bind(address).with_context(|| {
                 format!(
                     "cannot listen on {address}: end what holds it (`ss -ltnp 'sport = :{}'` shows it), or change \
@@ -96,9 +98,9 @@ impl Listens {
                     address.port(),
                     quickstart.shown("tollgate.toml")
                 )
-            })?;
-        }
-        Ok(())
+            })
+        };
+        [("proxy", self.proxy), ("admin", self.admin), ("status", self.status)].into_iter().map(hold).collect()
     }
 }
 
@@ -158,7 +160,7 @@ mod tests {
         let busy = holder.local_addr().unwrap();
         let free = "127.0.0.1:0".parse().unwrap();
         let listens = Listens { proxy: free, admin: busy, status: free };
-        let error = listens.check_free(&quickstart()).unwrap_err().to_string();
+        let error = listens.hold(&quickstart()).unwrap_err().to_string();
         for part in [&*busy.to_string(), "[admin] in target/quickstart/tollgate.toml", "ss -ltnp"] {
             assert!(error.contains(part), "{error}");
         }

@@ -63,6 +63,9 @@ use crate::Problems;
 
 /// A value that can be read from a raw tree.
 pub trait Decode: Sized {
+    /// How one is written in a list, for hints.
+    const ITEM: &'static str = "\"…\"";
+
     /// `None` means refused; the reasons are then in `problems`.
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Self>;
 }

@@ -63,6 +63,13 @@ pub(crate) enum Phase {
     Log,
 }
 
+impl Phase {
+    /// A hook runs, which has the limits of its use.
+    pub(crate) fn is_hook(self) -> bool {
+        matches!(self, Phase::Head | Phase::Body | Phase::Log)
+    }
+}
+
 impl Guest {
     pub(crate) fn new(services: Arc<Services>, memory: usize) -> Guest {
         Guest {

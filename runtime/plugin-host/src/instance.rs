@@ -18,7 +18,7 @@ use crate::engine;
 use crate::error::{CpuExceeded, HookError, HookErrorKind};
 use crate::exchange::Exchange;
 use crate::exports::Exports;
-use crate::guest::{Guest, MemoryLimit, Phase};
+use crate::guest::{Guest, Phase};
 use crate::host::Services;
 use crate::module::ModuleGeneration;
 use crate::plugin::{PluginUse, Subscription};
@@ -200,8 +200,11 @@ pub(crate) async fn bounded<T>(
     };
     match outcome {
         Some(Ok(returned)) => Ok(returned),
-        Some(Err(error)) => Err(fault(&error, limits, &store.data().memory)),
-        None => Err(Fault { kind: HookErrorKind::Wall, detail: format!("not done after {:?} (`wall`)", limits.wall) }),
+        Some(Err(error)) => Err(fault(&error, limits, store.data())),
+        None => Err(Fault {
+            kind: HookErrorKind::Wall,
+            detail: format!("not done after {}", named(limits.wall, "wall", store.data())),
+        }),
     }
 }
 
@@ -249,14 +252,20 @@ impl HookLimits {
     }
 }
 
-fn fault(error: &wasmtime::Error, limits: HookLimits, memory: &MemoryLimit) -> Fault {
+/// A limit of time, with the key that sets it for hooks. What else a module is called for has limits of its own.
+fn named(limit: Duration, key: &str, guest: &Guest) -> String {
+    if guest.phase.is_hook() { format!("{limit:?} (`{key}`)") } else { format!("{limit:?}") }
+}
+
+fn fault(error: &wasmtime::Error, limits: HookLimits, guest: &Guest) -> Fault {
     tracing::debug!(error = %format!("{error:#}"), "guest failed");
     let detail = detail(error);
     if error.downcast_ref::<CpuExceeded>().is_some() {
-        return Fault { kind: HookErrorKind::Cpu, detail: format!("{detail}: {:?} (`cpu`)", limits.cpu) };
+        return Fault { kind: HookErrorKind::Cpu, detail: format!("{detail}: {}", named(limits.cpu, "cpu", guest)) };
     }
-    if memory.refused {
-        let detail = format!("{detail}, after it was refused memory over {} (`plugins.memory`)", memory.most());
+    if guest.memory.refused {
+        let most = guest.memory.most();
+        let detail = format!("{detail}, after it was refused memory over {most} (`plugins.memory`)");
         return Fault { kind: HookErrorKind::Memory, detail };
     }
     let detail = match error.downcast_ref::<Trap>() {

@@ -35,15 +35,15 @@ impl SettingsProblem {
 pub(crate) fn schema_problems(module: &ModuleGeneration, plugin: &Name, settings: &Value) -> Vec<SettingsProblem> {
     let schema = &module.manifest().settings_schema;
     let errors = module.schema().iter_errors(settings);
-    let mut problems: Vec<_> = errors.flat_map(|error| explained(&error, schema, plugin)).collect();
+    let mut problems: Vec<_> = errors.flat_map(|error| explained(&error, schema, settings, plugin)).collect();
     // Of what is neither of the right type nor one of the right values both are said.
     problems.dedup();
     problems
 }
 
 /// One error of a schema. Values are not quoted: they may be secrets.
-fn explained(error: &ValidationError<'_>, schema: &Value, plugin: &Name) -> Vec<SettingsProblem> {
-    let path = below_config(error.instance_path().as_str());
+fn explained(error: &ValidationError<'_>, schema: &Value, settings: &Value, plugin: &Name) -> Vec<SettingsProblem> {
+    let path = below_config(error.instance_path().as_str(), settings);
     let asking = asking_schema(schema, error.schema_path().as_str());
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected }
@@ -63,9 +63,10 @@ fn explained(error: &ValidationError<'_>, schema: &Value, plugin: &Name) -> Vec<
             vec![SettingsProblem::new(plugin, path, message)]
         }
         ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
-            let meant = asking.and_then(|asking| Expected::new(schema, asking).meant(error.instance()));
-            match meant.and_then(|index| context.get(index)) {
-                Some(errors) => errors.iter().flat_map(|error| explained(error, schema, plugin)).collect(),
+            let keyword = error.schema_path().as_str().rsplit('/').next().unwrap_or_default();
+            let meant = |asking| Expected::new(schema, asking).meant(keyword, context.len(), error.instance());
+            match asking.and_then(meant).and_then(|index| context.get(index)) {
+                Some(errors) => errors.iter().flat_map(|error| explained(error, schema, settings, plugin)).collect(),
                 None => vec![another(error, schema, asking, path, plugin)],
             }
         }
@@ -115,14 +116,22 @@ fn asking_schema<'s>(schema: &'s Value, path: &str) -> Option<&'s Value> {
     })
 }
 
-/// `/limits/0/window` (a JSON pointer) as `config.limits[0].window`.
-fn below_config(pointer: &str) -> String {
+/// `/limits/0/window` (a JSON pointer into the settings) as `config.limits[0].window`.
+fn below_config(pointer: &str, settings: &Value) -> String {
     let mut path = "config".to_owned();
+    let mut at = Some(settings);
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
-        match part.parse::<usize>() {
-            Ok(index) => path.push_str(&format!("[{index}]")),
-            Err(_) => path.push_str(&format!(".{}", Place::Root.key(&part))),
+        // A key of a table may consist of digits, too.
+        match (at.and_then(Value::as_array), part.parse::<usize>()) {
+            (Some(list), Ok(index)) => {
+                path.push_str(&format!("[{index}]"));
+                at = list.get(index);
+            }
+            _ => {
+                path.push_str(&format!(".{}", Place::Root.key(&part)));
+                at = at.and_then(|table| table.get(part.as_str()));
+            }
         }
     }
     path
@@ -145,8 +154,11 @@ mod tests {
 
     #[test]
     fn pointers_become_paths_of_the_configuration() {
-        assert_eq!(below_config("/limits/0/window"), "config.limits[0].window");
-        assert_eq!(below_config(""), "config");
+        let settings = json!({ "limits": [{ "window": "1m" }], "extra": { "1": [0], "a/b": { "2": 0 } } });
+        assert_eq!(below_config("/limits/0/window", &settings), "config.limits[0].window");
+        assert_eq!(below_config("/extra/1/0", &settings), "config.extra.1[0]");
+        assert_eq!(below_config("/extra/a~1b/2", &settings), "config.extra.\"a/b\".2");
+        assert_eq!(below_config("", &settings), "config");
         assert_eq!(dotted_below_config("limits[0].by"), "config.limits[0].by");
     }
 
@@ -184,7 +196,7 @@ mod tests {
             let settings = json!({ "limits": [limit] });
             let mut found: Vec<_> = validator
                 .iter_errors(&settings)
-                .flat_map(|error| explained(&error, &schema, &plugin))
+                .flat_map(|error| explained(&error, &schema, &settings, &plugin))
                 .map(|found| (found.path, found.message, found.hint.unwrap_or_default(), found.part))
                 .collect();
             found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -212,6 +224,10 @@ mod tests {
                 ),
                 expected(".window", "expected a duration such as \"1m\"", "", Part::Value),
             ]
+        );
+        assert_eq!(
+            found(json!({ "limit": 1.5, "window": "1m" })),
+            [expected(".limit", "expected a whole number, found a number with a fraction", "", Part::Value)]
         );
         assert_eq!(
             found(json!({ "limit": 1, "window": "1m", "by": "costumer" })),

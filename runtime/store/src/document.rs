@@ -124,7 +124,9 @@ fn syntax_error(error: &toml::de::Error, text: &str) -> Finding {
         // The parser gives up on the whole, and says no more.
         return Finding::new(Some(0..0), "tables or lists are nested too deeply".to_owned());
     };
-    if lacks_value(text, span.start) {
+    // What looks like a key at the end of a text that is not closed is a part of the text.
+    let is_in_text = error.message().starts_with("invalid") && error.message().contains("string");
+    if !is_in_text && lacks_value(text, span.start) {
         let finding = Finding::new(Some(span), "a value is missing after `=`".to_owned());
         return Finding { hint: Some("as in \"text\", 10, true or [\"a\", \"b\"]".to_owned()), ..finding };
     }
@@ -133,13 +135,14 @@ fn syntax_error(error: &toml::de::Error, text: &str) -> Finding {
     Finding { hint: is_unquoted.then(|| "put the text in quotes, as in \"text\"".to_owned()), ..finding }
 }
 
-/// Nothing stands between the `=` before `at` and the end of the line, the table or the list.
+/// Nothing stands between the `=` before `at`, in its line, and the end of the line, the table or the list.
 fn lacks_value(text: &str, at: usize) -> bool {
     let Some((before, behind)) = text.split_at_checked(at) else { return false };
-    let (line, behind) = (before.lines().last().unwrap_or_default(), behind.trim_start_matches([' ', '\t']));
+    let (line, behind) = (before.rsplit('\n').next().unwrap_or_default(), behind.trim_start_matches([' ', '\t']));
     // One in a string that is not closed is none.
     let is_closed = line.matches(['"', '\'']).count() % 2 == 0;
     is_closed
+        && !line.contains('#')
         && line.trim_end_matches([' ', '\t']).ends_with('=')
         && (behind.is_empty() || behind.starts_with(['\r', '\n', '#', ',', '}', ']']))
 }

@@ -23,7 +23,7 @@ use crate::reconciler::Reconciler;
 use crate::signals::Signals;
 use crate::state::{NodeState, Phase};
 use crate::supervisor;
-use crate::upgrade::{Door, Launch, Predecessor, Upgrades};
+use crate::upgrade::{self, Door, Launch, Predecessor, Upgrades};
 use crate::view::View;
 
 /// How this process came to be, and how its successor will.
@@ -79,9 +79,9 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
     let tls = tls_server(&config, &certificates)?;
     let (mut reconciler, watch) = reconciler(&config, &host, &state, certificates, tls.as_ref())?;
     let first = reconciler.first().await.map_err(Invalid)?;
-    if let Some(predecessor) = predecessor {
+    if predecessor.is_some() {
         // Before it accepts anything.
-        predecessor.suffices(&state.lacking())?;
+        upgrade::suffices(&state.lacking())?;
     }
     let proxy = Arc::new(descriptors::bounded(&config.proxy, limit));
     let doors = by_worker(listeners.proxy, listeners.tls, tls);
@@ -99,8 +99,13 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let mut end = End::Stopped;
     if settled(&config, predecessor).await {
-        let upgrades =
-            Upgrades { launch: &launch, estate: &estate, state: &state, door: opened.unwrap_or_else(|| door(&config)) };
+        let upgrades = Upgrades {
+            launch: &launch,
+            estate: &estate,
+            state: &state,
+            data: &config.data,
+            door: opened.unwrap_or_else(|| door(&config)),
+        };
         let upkeep = async {
             tokio::select! {
                 () = reconciler.follow(watch, &workers) => {}

@@ -22,6 +22,8 @@ pub struct Reconciler {
     /// Where modules are.
     plugins: PathBuf,
     listens_for_tls: bool,
+    /// Plugins whose modules are being compiled, which a new configuration has to wait for.
+    waits_for: Option<String>,
     host: Arc<Host>,
     builder: Builder,
     state: Arc<NodeState>,
@@ -77,6 +79,7 @@ impl Reconciler {
             store,
             plugins,
             listens_for_tls,
+            waits_for: None,
             host,
             builder,
             state,
@@ -171,9 +174,7 @@ impl Reconciler {
                 match self.prepared(loaded).await {
                     Ok(candidate) => return self.apply(candidate, workers).await,
                     Err(Unready::Refused(report)) => self.refuse(&report),
-                    Err(Unready::Waiting(plugins)) => {
-                        tracing::info!(plugins, "the configuration is applied once their modules are compiled");
-                    }
+                    Err(Unready::Waiting(plugins)) => self.wait_for(plugins),
                 }
             }
             Some(Ok(_)) => {
@@ -221,6 +222,7 @@ impl Reconciler {
         // Held until all workers let go of it, so that it is freed here and not on a worker.
         let old = self.applied.snapshot.clone();
         let snapshot = self.build(candidate);
+        self.waits_for = None;
         if mended {
             self.state.change(|serving| serving.last_error = None);
         }
@@ -277,6 +279,15 @@ impl Reconciler {
             serving.healths = healths;
         });
         snapshot
+    }
+
+    /// Whatever was wrong with an older state of the file is of the past.
+    fn wait_for(&mut self, plugins: String) {
+        self.state.change(|serving| serving.last_error = None);
+        if self.waits_for.as_ref() != Some(&plugins) {
+            tracing::info!(plugins, "the configuration is applied once their modules are compiled");
+            self.waits_for = Some(plugins);
+        }
     }
 
     fn refuse(&self, report: &ConfigReport) {

@@ -5,6 +5,8 @@ use crate::Problems;
 use crate::entity::{Certificate, Sni};
 
 impl Decode for Certificate {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Certificate> {
         let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");
@@ -17,6 +19,8 @@ impl Decode for Certificate {
 }
 
 impl Decode for Sni {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Sni> {
         let mut fields = Fields::open(value, place, problems);
         let host = fields.required("host");

@@ -8,6 +8,8 @@ use crate::problem::{Complaint, Problem};
 use crate::{Name, Problems};
 
 impl Decode for Consumer {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Consumer> {
         let mut fields = Fields::open(value, place, problems);
         let name: Option<Name> = fields.required("name");
@@ -46,6 +48,8 @@ struct Key {
 }
 
 impl Decode for Key {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Key> {
         let mut fields = Fields::open(value, place, problems);
         let id = fields.maybe("id");

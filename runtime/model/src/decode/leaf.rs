@@ -64,10 +64,11 @@ impl<T: Decode> Decode for Vec<T> {
         let Some(items) = value.as_array() else {
             let problem = mismatch(value, place, "a list", "[ … ]");
             problems.add(match (value, place) {
-                (Value::String(_), _) => problem.with_hint("write [\"…\"]"),
-                (Value::Object(_), Place::Key(Place::Root, key)) => {
+                (Value::Object(_), Place::Key(Place::Root, key)) if T::ITEM.starts_with('{') => {
                     problem.with_hint(format!("write [[{key}]], with two brackets"))
                 }
+                (Value::Object(_), _) if T::ITEM.starts_with('{') => problem.with_hint("put it in a list: [{ … }]"),
+                (Value::String(_), _) => problem.with_hint(format!("write [{}]", T::ITEM)),
                 _ => problem,
             });
             return None;
@@ -105,6 +106,8 @@ impl Decode for bool {
 macro_rules! decode_integer {
     ($($integer:ty),*) => {$(
         impl Decode for $integer {
+            const ITEM: &'static str = "…";
+
             fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<$integer> {
                 let number = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
                 let decoded = number.and_then(|number| <$integer>::try_from(number).ok());
@@ -169,6 +172,11 @@ impl Decode for SocketAddr {
 impl Decode for TimeSpan {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<TimeSpan> {
         let expected = "a duration such as \"250ms\" or \"5s\"";
+        if value.is_number() {
+            let hint = format!("a duration has a unit, as in {}", place.assigned("\"30s\""));
+            problems.add(mismatch(value, place, expected, "\"30s\"").with_hint(hint));
+            return None;
+        }
         text(value, place, problems, expected, |text| Ok(TimeSpan::parse(text)?))
     }
 }
@@ -250,16 +258,26 @@ mod tests {
         assert_eq!(bool::decode(&json!("yes"), &place, &mut problems), None);
         assert_eq!(Duration::decode(&json!(5), &place, &mut problems), None);
         assert_eq!(Name::decode(&json!(["a"]), &place.index(0), &mut problems), None);
+        assert_eq!(Vec::<Service>::decode(&json!({}), &place, &mut problems), None);
+        assert_eq!(Vec::<Service>::decode(&json!({}), &place.key("in"), &mut problems), None);
+        assert_eq!(Vec::<Service>::decode(&json!("a"), &place, &mut problems), None);
+        assert_eq!(Vec::<Name>::decode(&json!("a"), &place, &mut problems), None);
         assert_eq!(Vec::<Name>::decode(&json!({}), &place, &mut problems), None);
+        assert_eq!(Vec::<u16>::decode(&json!("a"), &place, &mut problems), None);
         assert_eq!(
             told(&problems),
             [
                 "it: expected a whole number from 0 to 65535, found a string (write it without quotes, as in it = 10)",
                 "it: expected true or false, found a string (write it without quotes, as in it = true)",
                 "it: expected a duration such as \"250ms\" or \"5s\", found a number \
-                 (write it in quotes, as in it = \"250ms\")",
+                 (a duration has a unit, as in it = \"30s\")",
                 "it[0]: expected a name, found a list (as in \"…\")",
                 "it: expected a list, found a table (write [[it]], with two brackets)",
+                "it.in: expected a list, found a table (put it in a list: [{ … }])",
+                "it: expected a list, found a string (write [{ … }])",
+                "it: expected a list, found a string (write [\"…\"])",
+                "it: expected a list, found a table (as in it = [ … ])",
+                "it: expected a list, found a string (write […])",
             ]
         );
         let service = json!({ "name": "a", "url": "http://a", "retries": 3 });

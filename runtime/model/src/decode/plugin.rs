@@ -8,6 +8,8 @@ use crate::problem::{Complaint, Problem};
 use crate::{Name, Problems};
 
 impl Decode for Plugin {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Plugin> {
         let mut fields = Fields::open(value, place, problems);
         let name: Option<Name> = fields.required("name");

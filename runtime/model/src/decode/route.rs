@@ -6,6 +6,8 @@ use crate::entity::{PathPattern, Route};
 use crate::problem::Complaint;
 
 impl Decode for Route {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Route> {
         let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");

@@ -8,6 +8,8 @@ use crate::problem::Complaint;
 use crate::{Name, Problems};
 
 impl Decode for Service {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Service> {
         let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");

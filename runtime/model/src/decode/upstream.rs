@@ -10,6 +10,8 @@ use crate::problem::{Complaint, Problem};
 const DEFAULT_WEIGHT: u16 = 100;
 
 impl Decode for Upstream {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Upstream> {
         let mut fields = Fields::open(value, place, problems);
         let name = fields.required("name");
@@ -48,6 +50,8 @@ fn targets(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<
 }
 
 impl Decode for Target {
+    const ITEM: &'static str = "{ … }";
+
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Target> {
         let mut fields = Fields::open(value, place, problems);
         let address = fields.required_with("address", target_address);

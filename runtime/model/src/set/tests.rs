@@ -120,7 +120,7 @@ fn everything_wrong_is_reported_at_once() {
         "routes[3].methods[0]: methods are written in upper case (as in \"GET\")",
         "services[0].url: the scheme is neither http nor https (as in \"http://10.0.0.1:8080/api\")",
         "services[1].timeouts.connect: must be longer than 0",
-        "services[1].timeouts.response: expected a duration such as \"250ms\" or \"5s\", found a number (write it in quotes, as in response = \"250ms\")",
+        "services[1].timeouts.response: expected a duration such as \"250ms\" or \"5s\", found a number (a duration has a unit, as in response = \"30s\")",
         "services[1].upstream: there is no upstream `userz` (did you mean `users`?)",
         "services[2].upstream: `url` is there as well (a service has only one of the two)",
         "services[3]: `url` or `upstream` is missing (as in url = \"http://10.0.0.1:8080\")",

@@ -34,6 +34,10 @@ fn checked(manifest: abi::Manifest) -> Result<Manifest, String> {
     if tollgate_model::Name::parse(&manifest.name).is_err() {
         return Err(format!("calls itself `{}`, which is no valid name", manifest.name.escape_debug()));
     }
+    let size = manifest.settings_schema.len();
+    if size > SETTINGS_SCHEMA {
+        return Err(format!("has a settings schema of {size} bytes, over the limit of {SETTINGS_SCHEMA}"));
+    }
     let settings_schema = serde_json::from_str(&manifest.settings_schema)
         .map_err(|error| format!("has a settings schema that is not JSON: {error}"))?;
     Ok(Manifest {
@@ -45,4 +49,32 @@ fn checked(manifest: abi::Manifest) -> Result<Manifest, String> {
         decides_access: manifest.decides_access,
         settings_schema,
     })
+}
+
+/// Bytes.
+const SETTINGS_SCHEMA: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settings_schema_has_a_limit() {
+        let of_size = |size: usize| {
+            checked(abi::Manifest {
+                name: "a".to_owned(),
+                version: String::new(),
+                description: String::new(),
+                hooks: Hooks::default(),
+                capabilities: Vec::new(),
+                decides_access: false,
+                settings_schema: format!("{{}}{}", " ".repeat(size - 2)),
+            })
+        };
+        assert!(of_size(65_536).is_ok());
+        assert_eq!(
+            of_size(65_537).err().as_deref(),
+            Some("has a settings schema of 65537 bytes, over the limit of 65536")
+        );
+    }
 }

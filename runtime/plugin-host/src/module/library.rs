@@ -260,7 +260,9 @@ impl Library {
             }
             let was_there = std::mem::take(&mut entry.present);
             entry.seen = None;
-            entry.last_error = None;
+            if entry.refused_by.is_none() {
+                entry.last_error = None;
+            }
             let outlook = if entry.current.is_some() { ", the loaded build goes on serving" } else { "" };
             if was_there {
                 tracing::warn!(module = name.as_str(), "module file removed{outlook}");
@@ -375,6 +377,11 @@ impl Entry {
         self.refused_by.as_ref().is_some_and(|refusing| refusing.iter().eq(uses.iter().copied()))
     }
 
+    /// The build is compiled, and it is about to be told what it is to serve.
+    fn is_untried(&self) -> bool {
+        self.candidate.is_some() && self.refused_by.is_none() && self.last_error.is_none()
+    }
+
     fn is_loading(&self) -> bool {
         self.loading.as_ref().is_some_and(|task| !task.is_finished())
     }
@@ -385,7 +392,7 @@ impl Entry {
             (Some(_), false, _) => ModuleState::Removed,
             (Some(_), true, Some(_)) => ModuleState::Stale,
             (Some(_), true, None) => ModuleState::Serving,
-            (None, ..) if self.candidate.is_some() || self.is_loading() => ModuleState::Loading,
+            (None, ..) if self.is_loading() || self.is_untried() => ModuleState::Loading,
             (None, ..) => ModuleState::Broken,
         };
         let shown = self.current.as_ref();

@@ -1,6 +1,8 @@
 //! What a part of a module's schema takes, in words.
 
-use serde_json::Value;
+use std::cell::Cell;
+
+use serde_json::{Map, Value};
 use tollgate_model::decode::{closest, kind};
 
 /// A part of a schema, with the whole that its references lead into.
@@ -13,39 +15,62 @@ pub(super) struct Expected<'s> {
 }
 
 impl<'s> Expected<'s> {
+    /// `part` is where a keyword failed: what a `$ref` next to it leads to is another matter.
     pub(super) fn new(schema: &'s Value, part: &'s Value) -> Expected<'s> {
-        Expected { schema, part, depth: 0 }.resolved()
+        Expected { schema, part, depth: 0 }
     }
 
     /// What is expected, and what was found instead. The value itself is not quoted.
     pub(super) fn instead_of(self, found: &Value) -> String {
         let mut forms = Vec::new();
-        self.forms(&mut forms);
-        forms.dedup();
+        self.forms(&mut forms, &Cell::new(VISITS));
+        let more = format!("one of {} more", forms.len().saturating_sub(LISTED));
+        // One more takes no more room than saying so.
+        if forms.len() > LISTED + 1 {
+            forms.truncate(LISTED);
+            forms.push(more);
+        }
         let forms = match &forms[..] {
             [] => "another value".to_owned(),
             [one] => one.clone(),
             [most @ .., last] => format!("{} or {last}", most.join(", ")),
         };
-        match found.is_string() && self.takes(found) {
-            true => format!("expected {forms}, found another text"),
-            false => format!("expected {forms}, found {}", kind(found)),
-        }
+        let found = match found {
+            Value::String(_) if self.may_be(found) => "another text",
+            Value::Number(_) if self.may_be(&1.into()) && !self.may_be(found) => "a number with a fraction",
+            _ => kind(found),
+        };
+        format!("expected {forms}, found {found}")
     }
 
     /// How to write what was meant.
     pub(super) fn hint(self, found: &Value) -> Option<String> {
-        let takes = |example: Value| self.takes(&example);
+        let takes = |example: Value| self.may_be(&example);
         let mut words = Vec::new();
-        self.words(&mut words);
+        self.words(&mut words, &Cell::new(VISITS));
         match found {
             Value::String(text) if !words.is_empty() => {
                 closest(text, words).map(|near| format!("did you mean \"{near}\"?"))
             }
             Value::String(_) if takes("".into()) => None,
+            Value::String(text) if takes(10.into()) && text.parse::<i64>().is_ok() => {
+                Some("write it without quotes".to_owned())
+            }
             Value::String(_) if takes(10.into()) => Some("write it without quotes, as in 10".to_owned()),
             Value::String(_) if takes(true.into()) => Some("write it without quotes, as in true".to_owned()),
-            Value::String(_) if takes(Value::Array(Vec::new())) => Some("write [\"…\"]".to_owned()),
+            Value::String(_) if takes(Value::Array(Vec::new())) => {
+                let items = self.items(&Cell::new(VISITS));
+                let item_is = |example: Value| items.is_none_or(|items| items.may_be(&example));
+                Some(match (item_is("".into()), item_is(Value::Object(Map::new()))) {
+                    (true, _) => "write [\"…\"]".to_owned(),
+                    (false, true) => "write [{ … }]".to_owned(),
+                    (false, false) => "write [ … ]".to_owned(),
+                })
+            }
+            Value::Object(_) if !self.may_be(found) && takes(Value::Array(Vec::new())) => {
+                let items = self.items(&Cell::new(VISITS))?;
+                items.may_be(found).then(|| "put it in a list: [{ … }]".to_owned())
+            }
             Value::Number(_) | Value::Bool(_) if words.is_empty() && takes("".into()) => {
                 Some("write it in quotes".to_owned())
             }
@@ -53,15 +78,21 @@ impl<'s> Expected<'s> {
         }
     }
 
-    /// Which of the alternatives was meant, by the kind of the value, and of tables by their keys.
-    pub(super) fn meant(self, found: &Value) -> Option<usize> {
+    /// Which of the `branches` alternatives of `keyword` was meant, by the kind of the value, and of
+    /// tables by their keys.
+    pub(super) fn meant(self, keyword: &str, branches: usize, found: &Value) -> Option<usize> {
+        let of = self.part.get(keyword)?.as_array().filter(|of| of.len() == branches)?;
+        let visits = Cell::new(VISITS);
+        let alternatives: Vec<_> = of.iter().take(WIDEST).map(|branch| self.at(branch)).collect();
         let mut words = Vec::new();
-        self.words(&mut words);
+        alternatives.iter().for_each(|branch| branch.words(&mut words, &visits));
         if found.is_string() && !words.is_empty() {
             // They are listed together.
             return None;
         }
-        let candidates: Vec<_> = self.alternatives()?.enumerate().filter(|(_, branch)| branch.takes(found)).collect();
+        visits.set(VISITS);
+        let candidates: Vec<_> =
+            alternatives.into_iter().enumerate().filter(|(_, branch)| branch.takes(found, &visits)).collect();
         match (&candidates[..], found) {
             ([(only, _)], _) => Some(*only),
             (several, Value::Object(table)) => {
@@ -89,26 +120,44 @@ impl<'s> Expected<'s> {
         }
     }
 
-    fn alternatives(self) -> Option<impl Iterator<Item = Expected<'s>>> {
+    /// Those that there are visits left for.
+    fn alternatives(self, visits: &Cell<u32>) -> Option<impl Iterator<Item = Expected<'s>>> {
         let of = self.part.get("oneOf").or_else(|| self.part.get("anyOf"))?.as_array()?;
-        (self.depth < DEEPEST).then(|| of.iter().map(move |branch| self.at(branch)))
+        let visited = of.iter().take_while(move |_| {
+            let left = visits.get();
+            visits.set(left.saturating_sub(1));
+            left > 0
+        });
+        (self.depth < DEEPEST).then(|| visited.map(move |branch| self.at(branch)))
+    }
+
+    /// What the list takes, if there is a word on it.
+    fn items(self, visits: &Cell<u32>) -> Option<Expected<'s>> {
+        match self.part.get("items") {
+            Some(items) => Some(self.at(items)),
+            None => self.alternatives(visits)?.find_map(|branch| branch.items(visits)),
+        }
     }
 
     /// `const` and `enum`.
     fn values(self) -> impl Iterator<Item = &'s Value> {
         let listed = self.part.get("enum").and_then(Value::as_array);
-        self.part.get("const").into_iter().chain(listed.into_iter().flatten())
+        self.part.get("const").into_iter().chain(listed.into_iter().flatten()).take(WIDEST)
     }
 
-    fn words(self, words: &mut Vec<&'s str>) {
+    fn words(self, words: &mut Vec<&'s str>, visits: &Cell<u32>) {
         words.extend(self.values().filter_map(Value::as_str));
-        self.alternatives().into_iter().flatten().for_each(|branch| branch.words(words));
+        self.alternatives(visits).into_iter().flatten().for_each(|branch| branch.words(words, visits));
     }
 
     /// A value of this kind may be right.
-    fn takes(self, found: &Value) -> bool {
-        if let Some(mut alternatives) = self.alternatives() {
-            return alternatives.any(|branch| branch.takes(found));
+    fn may_be(self, found: &Value) -> bool {
+        self.takes(found, &Cell::new(VISITS))
+    }
+
+    fn takes(self, found: &Value, visits: &Cell<u32>) -> bool {
+        if let Some(mut alternatives) = self.alternatives(visits) {
+            return alternatives.any(|branch| branch.takes(found, visits));
         }
         let mut values = self.values().peekable();
         if values.peek().is_some() {
@@ -124,11 +173,12 @@ impl<'s> Expected<'s> {
     fn types(self) -> impl Iterator<Item = &'s str> {
         let of = self.part.get("type");
         let several = of.and_then(Value::as_array).into_iter().flatten();
-        of.into_iter().chain(several).filter_map(Value::as_str)
+        of.into_iter().chain(several).filter_map(Value::as_str).take(TYPES)
     }
 
     fn required(self) -> impl Iterator<Item = &'s str> {
-        self.part.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        let required = self.part.get("required").and_then(Value::as_array);
+        required.into_iter().flatten().filter_map(Value::as_str).take(REQUIRED)
     }
 
     /// The table's `key` has the value by which this alternative is known.
@@ -137,17 +187,21 @@ impl<'s> Expected<'s> {
         of_key.is_some_and(|part| self.at(part).values().any(|value| value == found))
     }
 
-    fn forms(self, forms: &mut Vec<String>) {
-        if let Some(alternatives) = self.alternatives() {
-            return alternatives.for_each(|branch| branch.forms(forms));
+    /// Each form once.
+    fn forms(self, forms: &mut Vec<String>, visits: &Cell<u32>) {
+        if let Some(alternatives) = self.alternatives(visits) {
+            return alternatives.for_each(|branch| branch.forms(forms, visits));
         }
-        let before = forms.len();
-        forms.extend(self.values().filter(|value| !value.is_null()).map(Value::to_string));
-        if forms.len() > before {
-            return;
+        let mut add = |form: String| {
+            if forms.len() < WIDEST && !forms.contains(&form) {
+                forms.push(form);
+            }
+        };
+        let mut values = self.values().filter(|value| !value.is_null()).peekable();
+        if values.peek().is_some() {
+            return values.for_each(|value| add(value.to_string()));
         }
-        let types = self.types().filter_map(|of| self.form(of));
-        forms.extend(types);
+        self.types().filter_map(|of| self.form(of)).for_each(add);
     }
 
     fn form(self, of: &str) -> Option<String> {
@@ -175,7 +229,8 @@ impl<'s> Expected<'s> {
 fn is_of(of: &str, found: &Value) -> bool {
     match of {
         "string" => found.is_string(),
-        "integer" | "number" => found.is_number(),
+        "integer" => found.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "number" => found.is_number(),
         "boolean" => found.is_boolean(),
         "array" => found.is_array(),
         "object" => found.is_object(),
@@ -183,7 +238,20 @@ fn is_of(of: &str, found: &Value) -> bool {
     }
 }
 
+// A schema comes from a module, which may mean harm: none makes an explanation take long.
+
+/// References followed on the way to a part.
 const DEEPEST: u8 = 6;
+/// Alternatives looked at for one question.
+const VISITS: u32 = 256;
+/// Values of one part, alternatives of one keyword and forms in one message that are looked at.
+const WIDEST: usize = 256;
+/// Required keys of one table that are looked at.
+const REQUIRED: usize = 64;
+/// There are seven, and one may stand twice.
+const TYPES: usize = 8;
+/// Forms listed in a message.
+const LISTED: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -208,8 +276,9 @@ mod tests {
             "expected \"consumer\", \"ip\", \"route\" or a table with `header`, found another text"
         );
         assert_eq!(expected.hint(&json!("costumer")).as_deref(), Some("did you mean \"consumer\"?"));
-        assert_eq!(expected.meant(&json!("costumer")), None);
-        assert_eq!(expected.meant(&json!({ "headr": "x" })), Some(0));
+        assert_eq!(expected.meant("anyOf", 2, &json!("costumer")), None);
+        assert_eq!(expected.meant("anyOf", 2, &json!({ "headr": "x" })), Some(0));
+        assert_eq!(expected.meant("anyOf", 3, &json!({ "headr": "x" })), None, "other alternatives than asked about");
         assert!(expected.instead_of(&json!(3)).ends_with("found a number"));
     }
 
@@ -221,9 +290,76 @@ mod tests {
             { "type": "object", "required": ["address"] },
         ] });
         let expected = Expected::new(&schema, &schema);
-        assert_eq!(expected.meant(&json!({ "kind": "tcp" })), Some(1));
-        assert_eq!(expected.meant(&json!({ "adress": "x" })), Some(2));
-        assert_eq!(expected.meant(&json!({})), None);
+        let meant = |found: Value| expected.meant("oneOf", 3, &found);
+        assert_eq!(meant(json!({ "kind": "tcp" })), Some(1));
+        assert_eq!(meant(json!({ "adress": "x" })), Some(2));
+        assert_eq!(meant(json!({})), None);
+    }
+
+    #[test]
+    fn the_alternatives_are_those_of_the_keyword_that_failed() {
+        let table = json!({ "type": "object", "required": ["a"] });
+        let schema = json!({
+            "$defs": { "Other": { "anyOf": [{ "type": "integer" }, { "type": "string" }] } },
+            "$ref": "#/$defs/Other",
+            "oneOf": [{ "type": "string" }, { "type": "boolean" }],
+            "anyOf": [{ "type": "integer" }, table],
+        });
+        let expected = Expected::new(&schema, &schema);
+        assert_eq!(expected.meant("anyOf", 2, &json!({})), Some(1));
+        assert_eq!(expected.meant("oneOf", 2, &json!("x")), Some(0));
+        assert_eq!(expected.meant("oneOf", 2, &json!({})), None);
+    }
+
+    #[test]
+    fn a_whole_number_has_no_fraction() {
+        let schema = json!({ "type": ["integer", "null"] });
+        let expected = Expected::new(&schema, &schema);
+        assert_eq!(expected.instead_of(&json!(1.5)), "expected a whole number, found a number with a fraction");
+        assert_eq!(expected.instead_of(&json!("x")), "expected a whole number, found a string");
+        assert!(is_of("integer", &json!(2.0)) && is_of("integer", &json!(u64::MAX)) && is_of("integer", &json!(-1)));
+        assert!(is_of("number", &json!(1.5)));
+    }
+
+    #[test]
+    fn a_hint_fits_what_was_found_and_what_is_taken() {
+        let hint = |schema: Value, found: Value| Expected::new(&schema, &schema).hint(&found);
+        let list = |items: Value| json!({ "anyOf": [{ "type": "array", "items": items }, { "type": "null" }] });
+        let table = json!({ "type": "object", "properties": {} });
+        assert_eq!(hint(list(json!({ "type": "string" })), json!("x")).as_deref(), Some("write [\"…\"]"));
+        assert_eq!(hint(json!({ "type": "array" }), json!("x")).as_deref(), Some("write [\"…\"]"));
+        assert_eq!(hint(list(table.clone()), json!("x")).as_deref(), Some("write [{ … }]"));
+        assert_eq!(hint(list(json!({ "type": "integer" })), json!("x")).as_deref(), Some("write [ … ]"));
+        assert_eq!(hint(list(table.clone()), json!({ "a": 1 })).as_deref(), Some("put it in a list: [{ … }]"));
+        assert_eq!(hint(list(json!({ "type": "string" })), json!({ "a": 1 })), None);
+        assert_eq!(hint(table, json!({ "a": 1 })), None);
+        let status = json!({ "type": "integer", "minimum": 400 });
+        assert_eq!(hint(status.clone(), json!("429")).as_deref(), Some("write it without quotes"));
+        assert_eq!(hint(status, json!("x")).as_deref(), Some("write it without quotes, as in 10"));
+    }
+
+    #[test]
+    fn many_forms_are_cut_short_and_none_is_told_twice() {
+        let words: Vec<String> = (0..20).map(|number| format!("w{number}")).collect();
+        let schema = json!({ "anyOf": [{ "enum": &words }, { "type": "integer" }, { "enum": &words }] });
+        let told = Expected::new(&schema, &schema).instead_of(&json!(true));
+        assert!(told.contains("\"w7\" or one of 13 more, found a boolean"), "{told}");
+        let schema = json!({ "enum": &words[..9] });
+        let told = Expected::new(&schema, &schema).instead_of(&json!(true));
+        assert!(told.contains("\"w7\" or \"w8\", found"), "{told}");
+    }
+
+    #[test]
+    fn a_wide_schema_that_contains_itself_comes_to_an_end_soon() {
+        let mut branches = vec![json!({ "$ref": "#" }); 1_000];
+        branches.push(json!({ "type": "integer" }));
+        let schema = json!({ "anyOf": branches });
+        let expected = Expected::new(&schema, &schema);
+        // Without a limit these would be 1000^6 steps.
+        assert!(expected.instead_of(&json!("x")).starts_with("expected "));
+        expected.hint(&json!("x"));
+        expected.hint(&json!({}));
+        expected.meant("anyOf", 1_001, &json!({ "a": 1 }));
     }
 
     #[test]

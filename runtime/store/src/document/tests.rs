@@ -118,6 +118,18 @@ fn a_value_that_is_missing_is_asked_for() {
         assert_eq!(found.message == "a value is missing after `=`", missing, "{found:?} in {text}");
         assert!((found.hint.is_some() || !missing) && found.line == 1, "{found:?} in {text}");
     }
+    for text in [
+        "name = \"\"\"\nkey =",
+        "name = \"\"\"\nkey =\n",
+        "name = '''\nkey =",
+        "# key =\n]",
+        "chain = [\"a\"\n# key =\n}\n",
+        "# key =]\n]\n",
+    ] {
+        let report = parse(text).expect_err("not TOML");
+        let found = &report.findings()[0];
+        assert_ne!(found.message, "a value is missing after `=`", "{found:?} in {text}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod plugins;
 mod proxy;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -96,52 +96,90 @@ impl Decode for Raw {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Raw> {
         let mut fields = Fields::open(value, place, problems);
         let node = fields.optional("node", NodeTable::default());
-        let proxy = fields.optional("proxy", proxy::ProxyTable::default());
-        let admin = fields.optional("admin", AdminTable { listen: ([127, 0, 0, 1], 8001).into() });
-        let status = fields.optional("status", ListenTable { listen: ([127, 0, 0, 1], 8007).into() });
+        let proxy = table(&mut fields, "proxy", proxy::ProxyTable::default());
+        let admin = table(&mut fields, "admin", AdminTable { listen: ([127, 0, 0, 1], 8001).into() });
+        let status = table(&mut fields, "status", ListenTable { listen: ([127, 0, 0, 1], 8007).into() });
         let store = fields.optional("store", StoreTable { file: "gateway.toml".to_owned() });
         let plugins = fields.optional("plugins", plugins::PluginsTable::default());
         let drain = fields.optional("drain", DrainTable::default());
         let log = fields.optional("log", LogConfig::default());
+        let (admin, status) = (admin.map(|admin| admin.listen), status.map(|status| status.listen));
+        refuse_shared_addresses(&listeners(proxy.as_ref(), admin, status), value, &mut fields);
         fields.finish()?;
-        let raw =
-            Raw { node, proxy, admin: admin.listen, status: status.listen, store: store.file, plugins, drain, log };
-        let before = problems.len();
-        refuse_shared_addresses(&raw.listeners(), value, problems);
-        (problems.len() == before).then_some(raw)
+        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store.file, plugins, drain, log })
     }
 }
 
-impl Raw {
-    /// All that is listened on, with the key that says so.
-    fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
-        let tls = self.proxy.tls.iter().flat_map(|tls| &tls.listen);
-        let proxy = self.proxy.listen.iter().map(|&address| ("proxy.listen", address));
-        let tls = tls.map(|&address| ("proxy.tls.listen", address));
-        proxy.chain(tls).chain([("admin.listen", self.admin), ("status.listen", self.status)]).collect()
-    }
+/// The table at `key`, or `default` if the key is not there; `None` if it is refused.
+fn table<T: Decode>(fields: &mut Fields<'_, '_>, key: &'static str, default: T) -> Option<T> {
+    if fields.has(key) { fields.maybe(key) } else { Some(default) }
 }
 
-/// Two listeners on one address; a port that the system chooses (0) is never the same one.
-fn refuse_shared_addresses(listeners: &[(&'static str, SocketAddr)], tree: &Value, problems: &mut Problems) {
+/// All that is listened on as far as it is known, with the key that says so.
+fn listeners(
+    proxy: Option<&proxy::ProxyTable>,
+    admin: Option<SocketAddr>,
+    status: Option<SocketAddr>,
+) -> Vec<(&'static str, SocketAddr)> {
+    let mut listeners = Vec::new();
+    if let Some(proxy) = proxy {
+        listeners.extend(proxy.listen.iter().map(|&address| ("proxy.listen", address)));
+        let tls = proxy.tls.iter().flat_map(|tls| &tls.listen);
+        listeners.extend(tls.map(|&address| ("proxy.tls.listen", address)));
+    }
+    listeners.extend(admin.map(|address| ("admin.listen", address)));
+    listeners.extend(status.map(|address| ("status.listen", address)));
+    listeners
+}
+
+/// Two listeners of which the second could not be opened.
+fn refuse_shared_addresses(listeners: &[(&'static str, SocketAddr)], tree: &Value, fields: &mut Fields<'_, '_>) {
     let is_written = |key: &str| tree.pointer(&format!("/{}", key.replace('.', "/"))).is_some();
-    for (index, &(key, address)) in listeners.iter().enumerate().filter(|(_, (_, address))| address.port() != 0) {
-        let Some(&(first, _)) = listeners[..index].iter().find(|(_, other)| *other == address) else { continue };
-        let (key, other) = if is_written(key) { (key, first) } else { (first, key) };
-        let mut problem = match key == other {
-            true => Problem::new(&Place::Root, format!("`{key}` has the same address twice")),
-            false => Problem::new(&Place::Root, format!("`{key}` is the same address as `{other}`")),
+    for (index, &later) in listeners.iter().enumerate() {
+        let overlaps =
+            |other: SocketAddr| is_same(later.1, other) || is_within(later.1, other) || is_within(other, later.1);
+        let Some(&earlier) = listeners[..index].iter().find(|(_, other)| overlaps(*other)) else { continue };
+        let ((key, address), (other, its)) = if is_written(later.0) { (later, earlier) } else { (earlier, later) };
+        let message = match (key == other, is_same(address, its)) {
+            (true, true) => format!("`{key}` has the same address twice"),
+            (true, false) => format!("`{key}` has an address that is within another of it"),
+            (false, true) => format!("`{key}` is the same address as `{other}`"),
+            (false, false) if is_within(address, its) => format!("`{key}` is within `{other}`"),
+            (false, false) => format!("`{other}` is within `{key}`"),
         };
+        let mut problem = Problem::new(&Place::Root, message);
         problem.path = key.to_owned();
         problem.hint = Some(match is_written(other) {
+            true if key == other => "leave one of the two out; [::] takes what 0.0.0.0 does as well".to_owned(),
             true => "give each listener a port of its own".to_owned(),
-            false => format!("`{other}` is {address} unless it is written; give one of the two another port"),
+            false => format!("`{other}` is {its} unless it is written; give one of the two another port"),
         });
         if key != other && is_written(other) {
             problem.elsewhere = Some(Elsewhere { path: other.to_owned(), label: "listened on here".to_owned() });
         }
-        problems.add(problem);
+        fields.add(problem);
     }
+}
+
+/// A port that the system chooses (0) is never the same one.
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    let ip = |address: SocketAddr| address.ip().to_canonical();
+    // A link-local address is another one on each interface.
+    let scope = |address: SocketAddr| match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    };
+    one.port() != 0 && one.port() == other.port() && ip(one) == ip(other) && scope(one) == scope(other)
+}
+
+/// What listens on all addresses takes those of one as well, and `[::]` those of IPv4 too: listeners
+/// are dual-stack.
+fn is_within(narrow: SocketAddr, wide: SocketAddr) -> bool {
+    let takes = match wide.ip().to_canonical() {
+        IpAddr::V4(all) => all.is_unspecified() && narrow.ip().to_canonical().is_ipv4(),
+        IpAddr::V6(all) => all.is_unspecified(),
+    };
+    takes && narrow.port() != 0 && narrow.port() == wide.port()
 }
 
 struct NodeTable {

@@ -41,10 +41,36 @@ fn no_two_listeners_share_an_address() {
         ("[proxy]\nlisten = \"127.0.0.1:8001\"", "`proxy.listen` is the same address as `admin.listen`"),
         ("[proxy.tls]\nlisten = \"127.0.0.1:8007\"", "`status.listen` is 127.0.0.1:8007 unless it is written"),
         ("[proxy]\nlisten = [\"127.0.0.1:9\", \"127.0.0.1:9\"]", "`proxy.listen` has the same address twice"),
+        (
+            "[proxy]\nlisten = \"0.0.0.0:9\"\n[admin]\nlisten = \"127.0.0.1:9\"",
+            "`admin.listen` is within `proxy.listen`",
+        ),
+        ("[proxy]\nlisten = \"0.0.0.0:8001\"", "`admin.listen` is within `proxy.listen`"),
+        ("[proxy]\nlisten = \"[::]:8001\"", "`admin.listen` is 127.0.0.1:8001 unless it is written"),
+        (
+            "[proxy]\nlisten = \"127.0.0.1:9\"\n[status]\nlisten = \"0.0.0.0:9\"",
+            "`proxy.listen` is within `status.listen`",
+        ),
+        (
+            "[proxy]\nlisten = \"127.0.0.1:9\"\n[status]\nlisten = \"[::ffff:127.0.0.1]:9\"",
+            "`status.listen` is the same address as `proxy.listen`",
+        ),
+        ("[proxy]\nlisten = [\"0.0.0.0:9\", \"[::]:9\"]", "`proxy.listen` has an address that is within another"),
+        ("[proxy]\nlisten = \"127.0.0.1:8001\"\n[log]\nlevel = \"loud\"", "is the same address as `admin.listen`"),
     ] {
         let report = read(text).err().unwrap();
-        assert!(report.contains(complaint), "{complaint} in\n{report}");
+        let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(complaint), "{complaint} in\n{report}");
     }
+    for text in [
+        "[proxy]\nlisten = \"[::1]:8001\"",
+        "[proxy]\nlisten = \"0.0.0.0:9\"\n[admin]\nlisten = \"[::1]:9\"",
+        "[proxy]\nlisten = [\"0.0.0.0:0\", \"[::]:0\"]",
+    ] {
+        assert!(read(text).is_ok(), "{text}");
+    }
+    let report = read("[proxy]\nlisten = \"nowhere\"\n[admin]\nlisten = \"127.0.0.1:8000\"").err().unwrap();
+    assert!(!report.contains("same address"), "the default of a table that is refused is not listened on:\n{report}");
     let chosen = "[proxy]\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n";
     assert!(read(chosen).is_ok());
     assert!(read("[proxy]\nlisten = \"127.0.0.2:8001\"").is_ok(), "another address, the same port");

@@ -4,8 +4,8 @@
 //! tollgate upgrade        running node                          successor
 //!   │ request, at the door  │
 //!   ├──────────────────────▶│ starts it: the listening sockets,
-//!   │                       │ a channel as standard input;       │
-//!   │                       │ what can't be served now ─────────▶│ loads, builds, serves
+//!   │                       │ a channel as standard input,       │
+//!   │                       │ a file: what can't be served now ─▶│ loads, builds, serves
 //!   │                       │◀─────────────── ready, or why not ─┤
 //!   │                       │ tells the service manager          │
 //!   │                       │ yours ────────────────────────────▶│ moves in at the door
@@ -26,11 +26,13 @@ mod door;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod predecessor;
+mod shortfall;
 mod successor;
 mod upgrades;
 
 pub use door::{Answer, Door, Request, ask};
 pub use predecessor::Predecessor;
+pub use shortfall::suffices;
 pub use successor::Launch;
 pub use upgrades::Upgrades;
 

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::shortfall::{Shortfall, VARIABLE};
 use super::{READY, TAKEN, YOURS};
 use crate::inherited::FIRST;
 use crate::listeners::Estate;
@@ -29,11 +30,11 @@ pub struct Successor {
 }
 
 impl Launch {
-    /// Starts the binary as this node's successor.
+    /// Starts the binary as this node's successor, which may lack no more than the `shortfall`, if there is one.
     ///
     /// # Errors
     /// It can't be started.
-    pub fn start(&self, binary: &Path, estate: &Estate) -> anyhow::Result<Successor> {
+    pub fn start(&self, binary: &Path, estate: &Estate, shortfall: Option<&Shortfall>) -> anyhow::Result<Successor> {
         let sockets = estate.copies()?;
         let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
         let (ours, theirs) = UnixStream::pair()?;
@@ -46,6 +47,8 @@ impl Launch {
             // Its process id is not known before it is there.
             .env_remove("LISTEN_PID")
             .env_remove("WATCHDOG_PID")
+            .env_remove(VARIABLE)
+            .envs(shortfall.map(Shortfall::variable))
             .stdin(Stdio::from(OwnedFd::from(theirs)));
         let mappings = sockets.into_iter().enumerate();
         let mappings =
@@ -62,19 +65,13 @@ impl Successor {
         self.id
     }
 
-    /// Waits until it serves all but `lacking`, the places that can't be served now; `None`: whatever it can.
+    /// Waits until it serves.
     ///
     /// # Errors
     /// It does not within `patience`, or ended; with its own words, if it said why.
-    pub async fn ready(&mut self, lacking: Option<&[String]>, patience: Duration) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(&lacking)?;
-        line.push(b'\n');
+    pub async fn ready(&mut self, patience: Duration) -> anyhow::Result<()> {
         let mut said = Vec::new();
-        let heard = async {
-            // One that does not listen says nothing either.
-            let _ = self.channel.write_all(&line).await;
-            heard(&mut self.channel, &mut said).await
-        };
+        let heard = heard(&mut self.channel, &mut said);
         match timeout(patience, heard).await {
             Ok(Ok(true)) => Ok(()),
             Ok(_) => {

@@ -1,8 +1,12 @@
 //! The running node's upgrades, one at a time.
 
 use std::future::{Future, pending};
+use std::path::Path;
 use std::pin::Pin;
 
+use anyhow::Context;
+
+use super::shortfall::Shortfall;
 use super::successor::Launch;
 use super::{Answer, Door, Request};
 use crate::listeners::Estate;
@@ -14,6 +18,8 @@ pub struct Upgrades<'a> {
     pub launch: &'a Launch,
     pub estate: &'a Estate,
     pub state: &'a NodeState,
+    /// The node's data folder.
+    pub data: &'a Path,
     /// `None` when it could not be opened: then nobody asks.
     pub door: Option<Door>,
 }
@@ -57,11 +63,17 @@ impl Upgrades<'_> {
         outcome
     }
 
+    fn shortfall(&self) -> anyhow::Result<Shortfall> {
+        let places: Vec<String> = self.state.lacking().into_iter().map(|(place, _)| place).collect();
+        Shortfall::write(self.data, &places).with_context(|| {
+            format!("the successor can't be told what serves: {} can't be written", self.data.display())
+        })
+    }
+
     async fn succeeded(&self, request: &Request) -> anyhow::Result<u32> {
-        let mut successor = self.launch.start(&request.binary, self.estate)?;
-        let lacking = self.state.lacking().into_iter().map(|(place, _)| place);
-        let lacking: Option<Vec<String>> = (!request.allow_degraded).then(|| lacking.collect());
-        successor.ready(lacking.as_deref(), request.timeout).await?;
+        let shortfall = (!request.allow_degraded).then(|| self.shortfall()).transpose()?;
+        let mut successor = self.launch.start(&request.binary, self.estate, shortfall.as_ref())?;
+        successor.ready(request.timeout).await?;
         let id = successor.id();
         // By us, before it is asked to act as the main process: until then the manager believes no other.
         supervisor::takes_over(id, "serving");
