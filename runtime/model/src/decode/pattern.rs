@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Decode, Place, address, at_least_one, text};
 use crate::Problems;
+use crate::condition::matching::Segment;
 use crate::entity::{HeaderMatch, HostPattern, PathPattern, QueryMatch};
 use crate::problem::{Complaint, Problem};
 
@@ -120,7 +121,11 @@ fn check_parameters(pattern: &str) -> Result<(), Complaint> {
     use matchit::InsertError;
     // Which of several braces a name ends at is not for a reader to guess.
     let braces = |segment: &str| segment.replace("{{", "").matches('{').count();
+    let is_mixed_rest =
+        |segment: &str| segment.replace("{{", "").contains("{*") && Segment::parse(segment) != Segment::Rest;
     let message = match matchit::Router::new().insert(pattern, ()) {
+        // Text in front of it would make it a parameter of one segment.
+        Ok(()) if pattern.split('/').any(is_mixed_rest) => "`{*rest}` can only stand at the end, after a `/`",
         Ok(()) if pattern.split('/').all(|segment| braces(segment) <= 1) => return Ok(()),
         Ok(()) => "the name of a parameter has no braces",
         Err(InsertError::InvalidParamSegment) => "only one parameter fits into a segment",
@@ -279,6 +284,9 @@ mod tests {
             "/{a{b}",
             "/{*rest{b}",
             "/{*rest}/a",
+            "/a{*rest}",
+            "/{{{*rest}",
+            "/{*rest}.json",
         ] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
