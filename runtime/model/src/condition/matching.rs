@@ -71,16 +71,37 @@ impl<'p> Segment<'p> {
 
     /// Braces that make no parameter are plain text (the decoder refuses such patterns).
     pub(crate) fn parse(text: &'p str) -> Segment<'p> {
-        let parts =
-            split_at_single(text, b'{').and_then(|(before, inside)| Some((before, split_at_single(inside, b'}')?)));
-        match parts {
+        match parts(text) {
             None => Segment::Literal(single_braces(text)),
-            Some(("", (name, ""))) if name.starts_with('*') => Segment::Rest,
-            Some((before, (_, after))) => {
+            Some(("", name, "")) if name.starts_with('*') => Segment::Rest,
+            Some((before, _, after)) => {
                 Segment::Parameter { before: single_braces(before), after: single_braces(after) }
             }
         }
     }
+
+    /// Every brace in it that is not doubled is one of a single parameter with a proper name, and `{*rest}` stands
+    /// alone.
+    pub(crate) fn is_sound(text: &str) -> bool {
+        let is_plain = |text| split_at_single(text, b'{').is_none() && split_at_single(text, b'}').is_none();
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        };
+        match parts(text) {
+            None => is_plain(text),
+            Some((before, name, after)) => match name.strip_prefix('*') {
+                Some(name) => is_name(name) && before.is_empty() && after.is_empty(),
+                None => is_name(name) && is_plain(before) && is_plain(after),
+            },
+        }
+    }
+}
+
+/// The text before a parameter, its name, the text behind it.
+fn parts(segment: &str) -> Option<(&str, &str, &str)> {
+    let (before, inside) = split_at_single(segment, b'{')?;
+    let (name, after) = split_at_single(inside, b'}')?;
+    Some((before, name, after))
 }
 
 /// What stands before and behind the first brace of this kind that is not doubled.

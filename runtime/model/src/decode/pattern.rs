@@ -67,13 +67,13 @@ impl PathPattern {
             check_parameters(text)?;
             return Ok(PathPattern::Parameters(text.to_owned()));
         }
-        if text.ends_with("/*") {
+        let prefix = if text == "/" { text } else { text.trim_end_matches('/') };
+        if prefix.ends_with("/*") {
             return Err(Complaint::new(
                 "`*` has no meaning here",
                 "a path matches everything below it; a parameter is written `{name}`, the rest of a path `{*rest}`",
             ));
         }
-        let prefix = if text == "/" { text } else { text.trim_end_matches('/') };
         Ok(PathPattern::Prefix(prefix.to_owned()))
     }
 }
@@ -119,18 +119,15 @@ fn check_path(path: &str) -> Result<(), Complaint> {
 
 fn check_parameters(pattern: &str) -> Result<(), Complaint> {
     use matchit::InsertError;
-    // Which of several braces a name ends at is not for a reader to guess.
-    let braces = |segment: &str| segment.replace("{{", "").matches('{').count();
-    let is_mixed_rest =
-        |segment: &str| segment.replace("{{", "").contains("{*") && Segment::parse(segment) != Segment::Rest;
     let message = match matchit::Router::new().insert(pattern, ()) {
-        // Text in front of it would make it a parameter of one segment.
-        Ok(()) if pattern.split('/').any(is_mixed_rest) => "`{*rest}` can only stand at the end, after a `/`",
-        Ok(()) if pattern.split('/').all(|segment| braces(segment) <= 1) => return Ok(()),
-        Ok(()) => "the name of a parameter has no braces",
-        Err(InsertError::InvalidParamSegment) => "only one parameter fits into a segment",
         Err(InsertError::InvalidCatchAll) => "`{*rest}` can only stand at the end, after a `/`",
+        Err(InsertError::InvalidParamSegment) => "only one parameter fits into a segment",
         Err(_) => "not a path with parameters",
+        Ok(()) if pattern.split('/').all(Segment::is_sound) => return Ok(()),
+        Ok(()) => {
+            "a segment has one parameter, `{*rest}` stands alone in its own, and the name of either has letters, digits, \
+             `_` and `-` only"
+        }
     };
     Err(Complaint::new(message, "as in \"/users/{id}\" or \"/files/{*rest}\"; a literal brace is doubled"))
 }
@@ -278,6 +275,7 @@ mod tests {
             "/a/../b",
             "/a/./b",
             "/a/*",
+            "/a/*/",
             "/{",
             "/{}",
             "/{a}{b}",
@@ -287,6 +285,10 @@ mod tests {
             "/a{*rest}",
             "/{{{*rest}",
             "/{*rest}.json",
+            "/{/a}",
+            "/{a b}",
+            "/{{{a}}}",
+            "/{*}",
         ] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
