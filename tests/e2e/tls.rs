@@ -320,3 +320,17 @@ async fn a_bad_certificate_leaves_the_last_good_one() {
         [gateway.log(), gateway.status().await.to_string(), get("/certificates").send(gateway.admin).await.text()];
     assert!(told.iter().all(|text| !text.contains(&secret)), "a key is nowhere");
 }
+
+/// Every handshake fails then, which the operator hears of before the clients do.
+#[tokio::test]
+async fn a_listener_without_a_certificate_is_told() {
+    let origin = Origin::start();
+    let ran = Setup::new(plain(&origin)).node(LISTEN).validate();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("warning: proxy.tls: there is no certificate"), "{ran:?}");
+    let gateway = started(&origin, "", &[]).await;
+    gateway.says("TLS clients can't be served").await;
+    let status = gateway.status().await;
+    assert_eq!(status["degraded_places"][0]["place"], "proxy.tls", "{status}");
+    assert_eq!(gateway.get("/").await.status, 200, "without TLS it serves");
+}
