@@ -121,18 +121,25 @@ async fn a_passed_socket_is_served_by_tls_if_its_name_says_so() {
 async fn connections_given_to_another_worker_stay_those_of_tls() {
     let origin = Origin::start();
     let gateway = setup(&origin).workers(2).start().await;
+    let first = async || gateway.metric("tollgate_worker_connections{worker=\"0\"}").await;
     let mut sessions = Vec::new();
     until(Duration::from_secs(60), "a connection changes its worker", async || {
+        let before = first().await;
         let mut session = Session::open(&gateway, "http/1.1");
         assert_eq!(session.ask().await, "200");
-        sessions.push(session);
-        gateway.metric("tollgate_connections_handed_over_total").await > Some(0.0)
+        let moved = gateway.metric("tollgate_connections_handed_over_total").await > Some(0.0);
+        // The kernel spreads them evenly; a worker gives some away only once it has far more than the other.
+        if moved || first().await > before {
+            sessions.push(session);
+        }
+        moved
     })
     .await;
     for session in &mut sessions {
         assert_eq!(session.ask().await, "200");
     }
-    assert_eq!(gateway.metric("tollgate_connections").await, Some(sessions.len() as f64));
+    let kept = Some(sessions.len() as f64);
+    until(SOON, "nobody else is left", async || gateway.metric("tollgate_connections").await == kept).await;
 }
 
 #[tokio::test]
