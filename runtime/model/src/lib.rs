@@ -7,6 +7,7 @@
 //!   problems of the whole set at once.
 //! - Depends on no other crate of the workspace.
 
+pub mod kind;
 pub mod name;
 pub mod units;
 pub mod problem;
@@ -21,6 +22,7 @@ pub mod fuzzing;
 
 pub use chain::{Chain, ChainLink, Level};
 pub use condition::{Condition, RequestFacts};
+pub use kind::Kind;
 pub use name::Name;
 pub use problem::{Problem, Problems};
 pub use router::{RouteMatch, Router};
