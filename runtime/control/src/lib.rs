@@ -9,6 +9,7 @@
 //!   say, so that it can be read back.
 //! - Only [`refusal`] turns errors into responses.
 
+pub mod configuration;
 pub mod node;
 pub mod timestamp;
 

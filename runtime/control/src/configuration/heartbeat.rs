@@ -1,0 +1,23 @@
+//! Tells the database what this node serves by.
+
+use std::time::Duration;
+
+use tollgate_store::database::Heartbeat;
+
+use super::feed::Feed;
+
+impl Feed {
+    /// Writes this node's row for ever: at once when it serves by another revision, and now and then.
+    pub async fn beat(&self, node: Heartbeat) {
+        let mut applied = self.watch_applied();
+        loop {
+            let revision = *applied.borrow_and_update();
+            // While it fails, following fails too, and says so.
+            let _ = self.database().heartbeat(&Heartbeat { revision, ..node.clone() }).await;
+            let _ = tokio::time::timeout(INTERVAL, applied.changed()).await;
+        }
+    }
+}
+
+/// Nodes that were not heard of for three of it are not waited for.
+const INTERVAL: Duration = Duration::from_secs(1);
