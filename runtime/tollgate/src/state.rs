@@ -24,7 +24,10 @@ pub struct NodeState {
 pub struct Serving {
     pub set: Arc<ConfigSet>,
     pub prepared: Prepared,
+    /// Of the file.
     pub digest: Option<String>,
+    /// Of the database.
+    pub revision: Option<u64>,
     pub loaded_at: Option<SystemTime>,
     /// Applied changes.
     pub generation: u64,

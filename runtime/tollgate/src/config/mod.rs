@@ -5,6 +5,7 @@ pub(crate) mod fuzzing;
 mod log;
 mod plugins;
 mod proxy;
+mod store;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,7 @@ use tollgate_store::Document;
 
 use crate::cmd::Invalid;
 pub use log::LogConfig;
+pub use store::{DatabaseConfig, StoreConfig};
 pub use tls::NO_CERTIFICATE;
 
 /// A valid node configuration; all paths are ready to use.
@@ -41,8 +43,9 @@ pub struct NodeConfig {
     pub proxy: ProxyConfig,
     pub admin_address: SocketAddr,
     pub status_address: SocketAddr,
-    /// The file of the `file:` store.
-    pub store: PathBuf,
+    pub store: StoreConfig,
+    /// Where relative paths in the gateway's configuration start.
+    pub base: PathBuf,
     pub plugins: HostConfig,
     /// How long a draining node goes on accepting, so that balancers notice first.
     pub drain_delay: Duration,
@@ -55,7 +58,7 @@ struct Raw {
     proxy: proxy::ProxyTable,
     admin: SocketAddr,
     status: SocketAddr,
-    store: String,
+    store: store::StoreTable,
     plugins: plugins::PluginsTable,
     drain: DrainTable,
     log: LogConfig,
@@ -73,6 +76,7 @@ impl NodeConfig {
             format!("the data folder {} can't be made; see node.data in {}", data.display(), path.display())
         })?;
         let data = data.canonicalize()?;
+        let store = raw.store.complete(folder);
         Ok(NodeConfig {
             name: raw.node.name.unwrap_or_else(host_name),
             workers: raw.proxy.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
@@ -83,7 +87,8 @@ impl NodeConfig {
             proxy: ProxyConfig { drain: raw.drain.timeout, ..raw.proxy.config },
             admin_address: raw.admin,
             status_address: raw.status,
-            store: folder.join(raw.store),
+            base: store.folder(folder).to_owned(),
+            store,
             plugins: raw.plugins.complete(folder, data.clone()),
             data,
             drain_delay: raw.drain.delay,
@@ -99,14 +104,14 @@ impl Decode for Raw {
         let proxy = table(&mut fields, "proxy", proxy::ProxyTable::default());
         let admin = table(&mut fields, "admin", AdminTable { listen: ([127, 0, 0, 1], 8001).into() });
         let status = table(&mut fields, "status", ListenTable { listen: ([127, 0, 0, 1], 8007).into() });
-        let store = fields.optional("store", StoreTable { file: "gateway.toml".to_owned() });
+        let store = table(&mut fields, "store", store::StoreTable::default());
         let plugins = fields.optional("plugins", plugins::PluginsTable::default());
         let drain = fields.optional("drain", DrainTable::default());
         let log = fields.optional("log", LogConfig::default());
         let (admin, status) = (admin.map(|admin| admin.listen), status.map(|status| status.listen));
         refuse_shared_addresses(&listeners(proxy.as_ref(), admin, status), value, &mut fields);
         fields.finish()?;
-        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store.file, plugins, drain, log })
+        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store?, plugins, drain, log })
     }
 }
 
@@ -230,25 +235,6 @@ impl Decode for AdminTable {
         }
         fields.finish()?;
         Some(AdminTable { listen: listen? })
-    }
-}
-
-struct StoreTable {
-    file: String,
-}
-
-impl Decode for StoreTable {
-    fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<StoreTable> {
-        let mut fields = Fields::open(value, place, problems);
-        let url: Option<String> = fields.required("url");
-        let file = url.as_deref().and_then(|url| url.strip_prefix("file:")).filter(|path| !path.is_empty());
-        if url.is_some() && file.is_none() {
-            let hint = "write file: and a path, as in \"file:gateway.toml\"";
-            fields.refuse("url", Complaint::new("this is not a store that this version knows", hint));
-        }
-        let file = file.map(str::to_owned);
-        fields.finish()?;
-        Some(StoreTable { file: file? })
     }
 }
 
