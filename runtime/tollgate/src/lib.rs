@@ -4,9 +4,11 @@
 mod authorities;
 mod certificates;
 mod cli;
+mod cluster;
 mod cmd;
 mod config;
 mod control;
+mod credentials;
 mod descriptors;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

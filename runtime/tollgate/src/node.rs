@@ -10,16 +10,17 @@ use tollgate_keys::Pepper;
 use tollgate_limits::Local;
 use tollgate_plugin_host::Host;
 use tollgate_proxy::{Builder, Certificates, Listener, TlsServer, WorkerHandle};
-use tollgate_store::{FileStore, Watch};
+use tollgate_store::Watch;
 
 use crate::authorities::ClientAuthorities;
+use crate::cluster::Membership;
 use crate::cmd::Invalid;
 use crate::config::NodeConfig;
 use crate::control::Control;
 use crate::descriptors;
 use crate::inherited::Inherited;
 use crate::listeners::{Addresses, Listeners};
-use crate::reconciler::Reconciler;
+use crate::reconciler::{FileSource, Followed, Reconciler, Source};
 use crate::signals::Signals;
 use crate::state::{NodeState, Phase};
 use crate::supervisor;
@@ -77,7 +78,12 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let certificates = Arc::new(Certificates::default());
     let tls = tls_server(&config, &certificates)?;
-    let (mut reconciler, watch) = reconciler(&config, &host, &state, certificates, tls.as_ref())?;
+    let membership = match config.store.database() {
+        Some(database) => Some(Membership::open(&config, database).await?),
+        None => None,
+    };
+    let (mut reconciler, watch) =
+        reconciler(&config, membership.as_ref(), &host, &state, certificates, tls.as_ref())?;
     let first = reconciler.first().await.map_err(Invalid)?;
     if predecessor.is_some() {
         // Before it accepts anything.
@@ -111,6 +117,7 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
                 () = reconciler.follow(watch, &workers) => {}
                 () = sweep(&limiter) => {}
                 () = supervisor::watchdog(metrics) => {}
+                () = keep_up(membership.as_ref()) => {}
             }
         };
         end = served(upkeep, upgrades, predecessor, &mut signals).await;
@@ -150,19 +157,26 @@ fn tls_server(config: &NodeConfig, certificates: &Arc<Certificates>) -> anyhow::
 /// With its hints. They are followed from now on: what changes while the first snapshot is built is not missed.
 fn reconciler(
     config: &NodeConfig,
+    membership: Option<&Membership>,
     host: &Arc<Host>,
     state: &Arc<NodeState>,
     certificates: Arc<Certificates>,
     tls: Option<&TlsServer>,
 ) -> anyhow::Result<(Reconciler, Watch)> {
-    let store = FileStore::open(&config.store);
-    let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
-    let folder = config.store.parent().unwrap_or(Path::new("."));
-    let builder = Builder::new(Pepper::random(), folder, config.proxy.name_ttl);
+    let watch = Reconciler::watch(config).context("files can't be watched")?;
+    let (source, pepper) = match (membership, config.store.file()) {
+        (Some(membership), _) => (Source::Database(Followed::new(membership.feed.clone())), membership.pepper()),
+        (None, file) => {
+            // Nothing that is hashed outlives the process.
+            let (path, pepper) = (file.unwrap_or(Path::new("gateway.toml")), Arc::new(Pepper::random()));
+            (Source::File(FileSource::new(path, config.plugins.folder.clone(), Arc::clone(&pepper))), pepper)
+        }
+    };
+    let builder = Builder::new(pepper, &config.base, config.proxy.name_ttl);
     let authorities = config.client_ca_file.clone().zip(tls.cloned());
     let authorities = authorities.map(|(file, server)| ClientAuthorities::new(file, server));
     let reconciler =
-        Reconciler::new(config, store, Arc::clone(host), builder, Arc::clone(state), certificates, authorities);
+        Reconciler::new(config, source, Arc::clone(host), builder, Arc::clone(state), certificates, authorities);
     Ok((reconciler, watch))
 }
 
@@ -259,6 +273,14 @@ async fn drain(config: &NodeConfig, state: &NodeState, workers: Vec<WorkerHandle
     tokio::select! {
         () = ended => {}
         () = impatient => tracing::warn!("second signal, not waiting any longer"),
+    }
+}
+
+/// Of a node without a database nobody hears.
+async fn keep_up(membership: Option<&Membership>) {
+    match membership {
+        Some(membership) => membership.keep_up().await,
+        None => std::future::pending().await,
     }
 }
 

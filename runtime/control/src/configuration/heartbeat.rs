@@ -6,6 +6,11 @@ use tollgate_store::database::Heartbeat;
 
 use super::feed::Feed;
 
+/// A name for this process that no other has.
+pub fn process_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 impl Feed {
     /// Writes this node's row for ever: at once when it serves by another revision, and now and then.
     pub async fn beat(&self, node: Heartbeat) {

@@ -14,6 +14,7 @@ mod tokens;
 mod vault;
 
 pub use feed::{Feed, FeedOptions, FeedStatus};
+pub use heartbeat::process_id;
 pub use known::{Known, StoredModule};
 pub use opening::{Beginning, OpenError, OpenOptions, open};
 pub use tokens::{Role, Token, Tokens};

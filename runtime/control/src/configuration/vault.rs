@@ -1,5 +1,7 @@
 //! Bodies as they are stored, and as they are used.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tollgate_keys::{Pepper, Root, Sealer};
 use tollgate_model::Kind;
@@ -8,7 +10,7 @@ use tollgate_model::secrets;
 /// Seals what is secret in a body, and opens it again. What it seals at one place of an entity opens at no other.
 pub struct Vault {
     sealer: Sealer,
-    pepper: Pepper,
+    pepper: Arc<Pepper>,
 }
 
 /// A body with its secrets in the clear.
@@ -27,7 +29,7 @@ pub enum SealError {
 
 impl Vault {
     pub fn new(root: &Root) -> Vault {
-        Vault { sealer: root.sealer(), pepper: root.pepper() }
+        Vault { sealer: root.sealer(), pepper: Arc::new(root.pepper()) }
     }
 
     /// Whether it seals by that root.
@@ -36,8 +38,8 @@ impl Vault {
     }
 
     /// What keys and tokens are hashed with.
-    pub fn pepper(&self) -> &Pepper {
-        &self.pepper
+    pub fn pepper(&self) -> Arc<Pepper> {
+        Arc::clone(&self.pepper)
     }
 
     /// The text to store.
