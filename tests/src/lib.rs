@@ -9,6 +9,7 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a failing test shows the gateway's log")]
 #![allow(clippy::disallowed_methods, reason = "the size of a run is set in the environment")]
 
+mod admin;
 mod certificates;
 mod client;
 mod frames;
@@ -28,6 +29,7 @@ mod upstream;
 mod waiting;
 mod websocket;
 
+pub use admin::{Admin, revision};
 pub use certificates::{Authority, Identity};
 pub use client::{Call, Connection, Reply, delete, get, post};
 pub use frames::{Frame, Frames};

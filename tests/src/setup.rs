@@ -14,6 +14,7 @@ use crate::{Gateway, modules};
 pub struct Setup {
     pub(crate) folder: TempDir,
     gateway: String,
+    store: String,
     workers: usize,
     proxy: String,
     plugins: String,
@@ -30,6 +31,7 @@ impl Setup {
         Setup {
             folder,
             gateway: gateway.into(),
+            store: "url = \"file:gateway.toml\"".to_owned(),
             workers: 2,
             proxy: String::new(),
             plugins: String::new(),
@@ -37,6 +39,18 @@ impl Setup {
             environment: Vec::new(),
             listen: Vec::new(),
         }
+    }
+
+    /// A node whose configuration is in a database; `url` is one of it, relative to the node's folder.
+    pub fn database(url: &str) -> Setup {
+        Setup { store: format!("url = \"{url}\""), ..Setup::new("") }
+    }
+
+    /// More lines of `[store]`.
+    pub fn store(mut self, lines: &str) -> Setup {
+        self.store.push('\n');
+        self.store.push_str(lines);
+        self
     }
 
     pub fn workers(mut self, workers: usize) -> Setup {
@@ -133,7 +147,7 @@ impl Setup {
     }
 
     fn write(&self) {
-        let Setup { workers, proxy, plugins, node, .. } = self;
+        let Setup { workers, proxy, plugins, node, store, .. } = self;
         let listen = |listener: &str| {
             let stated = self.listen.iter().find(|(name, _)| *name == listener);
             stated.map_or("127.0.0.1:0", |(_, address)| address.as_str())
@@ -151,7 +165,7 @@ listen = "{at_admin}"
 listen = "{at_status}"
 
 [store]
-url = "file:gateway.toml"
+{store}
 
 [plugins]
 folder = "plugins"
