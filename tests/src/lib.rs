@@ -12,6 +12,7 @@
 mod admin;
 mod certificates;
 mod client;
+mod cluster;
 mod frames;
 mod gateway;
 mod grpc;
@@ -31,6 +32,7 @@ mod websocket;
 
 pub use admin::{Admin, revision};
 pub use certificates::{Authority, Identity};
+pub use cluster::{Cluster, ClusterSetup};
 pub use client::{Call, Connection, Reply, delete, get, post};
 pub use frames::{Frame, Frames};
 pub use gateway::Gateway;
