@@ -22,6 +22,7 @@ mod http2;
 mod http2_conformance;
 mod http2_hostile;
 mod kong_quick_start;
+mod openapi;
 mod overload;
 mod peers;
 mod quickstart;
