@@ -1,7 +1,7 @@
 //! What people and machines are told about a node: the admin API and the status and metrics listener.
 //!
 //! Invariants
-//! - No secret leaves: keys are shown by their id, settings and matched values go through [`redact`].
+//! - No secret leaves: keys are shown by their id, settings and matched values go through [`tollgate_model::secrets`].
 //! - The data plane and the plugin host are known through one port, [`NodeView`], which the binary
 //!   implements. This crate depends on neither.
 //! - Nothing here changes a node, and a listener under attack holds a bounded number of descriptors.
@@ -20,7 +20,6 @@ mod status;
 pub mod fuzzing;
 mod guard;
 mod listener;
-mod redact;
 mod refusal;
 mod view;
 

@@ -218,7 +218,7 @@ fn intact_global_chain(set: &ConfigSet, prepared: &Prepared) -> Chain {
         let plugin = Arc::clone(set.plugins.get(&entry.plugin)?);
         Some(ChainLink { plugin, when: entry.when.clone(), level: Level::Global })
     });
-    Chain { links: links.collect() }
+    Chain { links: links.collect(), broken: None }
 }
 
 /// What endpoints are made of.
