@@ -25,6 +25,11 @@ pub(crate) fn settings(settings: &Map<String, Value>) -> Map<String, Value> {
     settings.iter().map(visible).collect()
 }
 
+/// As [`settings`], of anything.
+pub(crate) fn body(value: &Value) -> Value {
+    visible(value)
+}
+
 fn visible(value: &Value) -> Value {
     match value {
         Value::Object(table) => Value::Object(settings(table)),
