@@ -21,6 +21,7 @@ use super::collection::{find, image};
 use super::conditions::{Conditions, etag};
 use super::entity::moment;
 use super::expiry::Expiry;
+use super::history::ChangeView;
 use super::plan;
 use crate::Timestamp;
 use crate::refusal::Refusal;
@@ -259,20 +260,21 @@ impl Decode for OwnKey {
     }
 }
 
-/// Gives a consumer exactly these keys: one without `key` is kept as it is stored, one that is not named goes.
+/// Gives a consumer exactly these keys: one without `key` is kept as it is stored, one that is not named goes. Tells
+/// what that changes.
 pub(super) async fn replace(
     draft: &mut Draft<'_>,
     consumer: &str,
     keys: &Value,
     is_new: bool,
-) -> Result<(), WriteError> {
+) -> Result<Vec<ChangeView>, WriteError> {
     let stored = if is_new { Vec::new() } else { draft.all_rows(Kind::Key, Some(consumer)).await? };
     let mut problems = Problems::default();
     let place = Place::Root.key("consumers");
     let place = place.key(consumer);
     let place = place.key("keys");
     let sent = Vec::<SentKey>::decode(keys, &place, &mut problems).unwrap_or_default();
-    let mut kept = Vec::with_capacity(sent.len());
+    let (mut kept, mut changes) = (Vec::with_capacity(sent.len()), Vec::new());
     for (index, key) in sent.into_iter().enumerate() {
         let id = key.id.map_or_else(|| format!("{consumer}-{}", index + 1), String::from);
         let name = format!("{consumer}/{id}");
@@ -287,6 +289,7 @@ pub(super) async fn replace(
                 // Written back as it is, it makes no revision.
                 let same = row.is_some_and(|row| row.fingerprint.as_deref() == Some(&hash) && key.expires_at.is_none());
                 if !same {
+                    changes.push(ChangeView::new(Kind::Key, &name, row.is_some(), true));
                     put(draft, consumer, &id, own.expose(), &prefix(own.expose()), key.expires_at);
                 }
             }
@@ -299,7 +302,8 @@ pub(super) async fn replace(
         kept.push(name);
     }
     for gone in stored.iter().filter(|row| !kept.contains(&row.name)) {
+        changes.push(ChangeView::new(Kind::Key, &gone.name, true, false));
         draft.delete(Kind::Key, &gone.name);
     }
-    problems.into_result(()).map_err(WriteError::from)
+    problems.into_result(changes).map_err(WriteError::from)
 }

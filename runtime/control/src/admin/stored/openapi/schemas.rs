@@ -1,7 +1,9 @@
 //! What is sent and shown, as JSON Schema. Nothing is read by these types: the model's decoding says what is right, and
 //! a test that both know the same keys.
 
+#[expect(dead_code, reason = "only their schemas are used")]
 mod entities;
+#[expect(dead_code, reason = "only their schemas are used")]
 mod shown;
 
 use utoipa::ToSchema;

@@ -1,6 +1,6 @@
 //! From a whole tree to the edits that lead there.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 use tollgate_model::decode::{Place, closest};
@@ -36,17 +36,15 @@ impl Plan for Apply {
         let next = after(draft, &wanted, &gone)?;
         let mut changes = Vec::new();
         for ((kind, name), sent) in &wanted {
-            let was = is_there(&known.set, *kind, name) || known.set.broken.contains_key(&(*kind, name.clone()));
-            let changed = !known.set.broken.contains_key(&(*kind, name.clone()))
-                && is_same(&known.set, &next, *kind, name);
-            if !changed {
+            let is_broken = known.set.broken.contains_key(&(*kind, name.clone()));
+            let was = is_broken || is_there(&known.set, *kind, name);
+            if is_broken || !is_same(&known.set, &next, *kind, name) {
                 let change = ChangeView::new(*kind, name, was, true);
                 changes.push(self.bodies(draft, change, *kind, name, Some(sent)).await?);
                 draft.put(*kind, name, sent.tags.clone(), sent.body.clone(), None, None);
             }
             if let Some(keys) = &sent.keys {
-                let is_new = !was;
-                consumer_keys::replace(draft, name, keys, is_new).await?;
+                changes.append(&mut consumer_keys::replace(draft, name, keys, !was).await?);
             }
         }
         for (kind, name) in gone {
@@ -157,10 +155,10 @@ async fn restore(draft: &mut Draft<'_>, wanted: &mut Wanted) -> Result<(), Write
 /// All that is there and not named.
 fn unnamed(set: &ConfigSet, wanted: &Wanted) -> Vec<(Kind, String)> {
     let named: HashSet<(Kind, &str)> = wanted.keys().map(|(kind, name)| (*kind, name.as_str())).collect();
-    let mut gone: Vec<(Kind, String)> = Vec::new();
+    let mut gone = BTreeSet::new();
     let mut look = |kind: Kind, name: String| {
-        if !named.contains(&(kind, name.as_str())) && !gone.contains(&(kind, name.clone())) {
-            gone.push((kind, name));
+        if !named.contains(&(kind, name.as_str())) {
+            gone.insert((kind, name));
         }
     };
     set.broken.keys().filter(|(kind, _)| SECTIONS.contains(kind)).for_each(|(kind, name)| look(*kind, name.clone()));
@@ -174,7 +172,7 @@ fn unnamed(set: &ConfigSet, wanted: &Wanted) -> Vec<(Kind, String)> {
     if !set.chain.is_empty() {
         look(Kind::Chain, Kind::GLOBAL.to_owned());
     }
-    gone
+    gone.into_iter().collect()
 }
 
 /// The set as it would be, checked as a whole.
