@@ -1,8 +1,8 @@
-//! The admin API: reads what a node is told to be and how it fares.
+//! The admin API: reads what a node is told to be and how it fares, and writes where there is a database.
 //!
 //! Lists are `{"data": […], "next": null}`; `next` is the path of the following page. Errors are
-//! `{"message": …}`. This node's store is a file, so every write is answered with 405 and the file's
-//! name; writes come with the stores that take them.
+//! `{"message": …}`. A node whose store is a file answers every write with 405 and the file's name; with a
+//! database, [`stored`] answers.
 
 mod about;
 mod answer;
@@ -10,9 +10,10 @@ mod chain;
 mod collection;
 mod paging;
 mod plugins;
+mod stored;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -23,15 +24,22 @@ use axum::routing::get;
 
 use crate::guard::Guard;
 use crate::refusal::Refusal;
+use crate::writer::Writer;
 use crate::{NodeView, listener};
 
 type Node = Arc<dyn NodeView>;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct AdminOptions {
     /// Host names under which a listener on a loopback address is asked too, besides `localhost` and
     /// its address: those of a proxy in front of it, for example. Without port.
     pub hosts: Vec<String>,
+    /// What clients reach this API by, in front of the paths that it tells: `https://admin.example.com/gateway`.
+    /// Default: paths alone are told.
+    pub public_url: Option<String>,
+    /// Of a node whose configuration is in a database. While it is not set the node is starting, and asked for
+    /// patience. `None`: the configuration is in a file.
+    pub writer: Option<Arc<OnceLock<Writer>>>,
 }
 
 /// Serves the admin API until `shutdown`, on the current runtime. Fails only before it serves.
@@ -44,11 +52,17 @@ pub async fn serve_admin(
     options: AdminOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let guard = Guard::new(listener.local_addr()?, options.hosts);
-    listener::serve(listener, router(node, guard), shutdown).await
+    let AdminOptions { hosts, public_url, writer } = options;
+    let guard = Guard::new(listener.local_addr()?, hosts);
+    let router = match writer {
+        Some(writer) => stored::router(node, writer, public_url),
+        None => router(node),
+    };
+    listener::serve(listener, guarded(router, guard), shutdown).await
 }
 
-fn router(node: Node, guard: Guard) -> Router {
+/// Of a node whose store is a file.
+fn router(node: Node) -> Router {
     Router::new()
         .route("/", get(about::node))
         .route("/status", get(about::status))
@@ -60,9 +74,12 @@ fn router(node: Node, guard: Guard) -> Router {
         .route("/modules", get(plugins::modules))
         .fallback(async || Refusal::NoPath)
         .layer(from_fn_with_state(Arc::clone(&node), refuse_writes))
-        .layer(from_fn_with_state(Arc::new(guard), refuse_foreign))
-        .layer(map_response(not_stored))
         .with_state(node)
+}
+
+/// What holds whatever the store is.
+fn guarded(router: Router, guard: Guard) -> Router {
+    router.layer(from_fn_with_state(Arc::new(guard), refuse_foreign)).layer(map_response(not_stored))
 }
 
 /// Answers live for the moment only, and no browser shall take one for a page.

@@ -4,7 +4,7 @@
 //! - No secret leaves: keys are shown by their id, settings and matched values go through [`tollgate_model::secrets`].
 //! - The data plane and the plugin host are known through one port, [`NodeView`], which the binary
 //!   implements. This crate depends on neither.
-//! - Nothing here changes a node, and a listener under attack holds a bounded number of descriptors.
+//! - A node changes by what its database says, never by the admin API directly; a listener under attack holds a bounded number of descriptors.
 //! - Apart from secrets, what the admin API shows of an entity is what the configuration file would
 //!   say, so that it can be read back.
 //! - Only [`refusal`] turns errors into responses.
@@ -12,6 +12,7 @@
 pub mod configuration;
 pub mod node;
 pub mod timestamp;
+pub mod writer;
 
 mod admin;
 mod status;

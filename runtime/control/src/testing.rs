@@ -193,9 +193,14 @@ impl Running {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send_with(method, path, fields, "")
+    }
+
+    /// The body's length is among `fields`.
+    pub(crate) fn send_with(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let mut stream = TcpStream::connect(self.address).expect("a connection");
-        let request = format!("{method} {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).expect("a request");
         read_answer(stream)
     }

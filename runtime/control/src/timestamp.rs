@@ -1,7 +1,7 @@
 //! Moments as people and machines read them.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
@@ -14,6 +14,68 @@ impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
         Timestamp(time)
     }
+}
+
+impl Timestamp {
+    /// Reads RFC 3339, from 1970 to 9999; the zone may be `Z` or an offset. What is finer than milliseconds is cut.
+    pub fn parse(text: &str) -> Option<Timestamp> {
+        let (date, time) = text.split_at_checked(10)?;
+        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+        let time = time.strip_prefix(['T', 't', ' '])?;
+        let (clock, rest) = time.split_at_checked(8)?;
+        let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+        let (fraction, zone) = match rest.strip_prefix('.') {
+            Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+            None => ("0", rest),
+        };
+        let milliseconds: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+        let is_right = year >= 1970 && hour < 24 && minute < 60 && second <= 60 && !fraction.is_empty();
+        let days = days_since_1970(year, month, day).filter(|_| is_right)?;
+        let seconds = i64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second).ok()? - offset(zone)?;
+        let since = Duration::from_millis(u64::try_from(seconds).ok()? * 1000 + milliseconds);
+        Some(Timestamp(UNIX_EPOCH + since))
+    }
+
+    /// Since 1970; `None` before.
+    pub fn milliseconds(self) -> Option<i64> {
+        i64::try_from(self.0.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+    }
+}
+
+/// Three numbers of so many digits each, with marks between.
+fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[u64; 3]> {
+    let mut numbers = [0; 3];
+    let mut parts = text.split(mark);
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Seconds that a zone is ahead of UTC.
+fn offset(zone: &str) -> Option<i64> {
+    if matches!(zone, "Z" | "z") {
+        return Some(0);
+    }
+    let (sign, clock) = zone.split_at_checked(1)?;
+    let [hour, minute, _] = numbers(&format!("{clock}:00"), ':', [2, 2, 2])?;
+    let seconds = i64::try_from(hour * 3600 + minute * 60).ok().filter(|_| hour < 24 && minute < 60)?;
+    match sign {
+        "+" => Some(seconds),
+        "-" => Some(-seconds),
+        _ => None,
+    }
+}
+
+/// `None` for a day that is in no calendar.
+fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+    // As `civil_date` backwards: years begin in March.
+    let year_from_march = if month <= 2 { year.checked_sub(1)? } else { year };
+    let month_from_march = (month + 9) % 12;
+    let days = year_from_march * 365 + year_from_march / 4 - year_from_march / 100 + year_from_march / 400;
+    let days = (days + (153 * month_from_march + 2) / 5 + day).checked_sub(1 + 719_468)?;
+    (civil_date(days) == (year, month, day)).then_some(days)
 }
 
 impl fmt::Display for Timestamp {
@@ -49,8 +111,6 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -66,5 +126,25 @@ mod tests {
         }
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(Timestamp(before).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        for (text, written) in [
+            ("2000-02-29T00:00:00Z", "2000-02-29T00:00:00.000Z"),
+            ("1970-01-01t00:00:00.25z", "1970-01-01T00:00:00.250Z"),
+            ("2026-03-01T01:30:00+01:30", "2026-03-01T00:00:00.000Z"),
+            ("2025-12-31 23:59:59.123456-00:01", "2026-01-01T00:00:59.123Z"),
+            ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(|moment| moment.to_string()), Some(written.to_owned()), "{text}");
+        }
+        for text in [
+            "", "2026", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+1:00",
+            "1969-12-31T23:59:59Z", "2026-01-01T00:00:00Zz", "2026-1-1T00:00:00Z", "2026-01-01T00:00:0äZ", "+026-01-01T00:00:00Z",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 }

@@ -19,7 +19,7 @@ struct About {
     phase: Phase,
     configuration: ConfigurationStatus,
     /// What else this API answers.
-    paths: &'static [&'static str],
+    paths: Vec<&'static str>,
 }
 
 pub(super) const PATHS: &[&str] = &[
@@ -43,9 +43,42 @@ pub(super) const PATHS: &[&str] = &[
     "/modules",
 ];
 
+/// Besides [`PATHS`]; `/openapi.json` tells what each takes.
+const STORED_PATHS: &[&str] = &[
+    "/snis/{name}",
+    "/upstreams/{name}/targets/{address}",
+    "/services/{name}/routes",
+    "/services/{name}/plugins",
+    "/routes/{name}/plugins",
+    "/consumers/{name}/plugins",
+    "/chain",
+    "/chain/plugins",
+    "/consumers/{name}/keys",
+    "/consumers/{name}/keys/{id}",
+    "/tokens",
+    "/tokens/{name}",
+    "/config/diff",
+    "/revisions",
+    "/revisions/{number}",
+    "/revisions/{number}/rollback",
+    "/audit",
+    "/cache",
+    "/cache/{kind}/{name}",
+    "/openapi.json",
+];
+
 pub(super) async fn node(State(node): State<Node>) -> Result<Response, Refusal> {
+    about(&node, PATHS.to_vec())
+}
+
+/// As [`node`], where there is a database.
+pub(super) async fn stored(State(node): State<Node>) -> Result<Response, Refusal> {
+    about(&node, PATHS.iter().chain(STORED_PATHS).copied().collect())
+}
+
+fn about(node: &Node, paths: Vec<&'static str>) -> Result<Response, Refusal> {
     let NodeStatus { node, version, started_at, phase, configuration, .. } = node.status();
-    answer(&About { node, version, started_at, phase, configuration, paths: PATHS })
+    answer(&About { node, version, started_at, phase, configuration, paths })
 }
 
 pub(super) async fn status(State(node): State<Node>) -> Result<Response, Refusal> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use tollgate_model::entity::ChainEntry;
+use tollgate_model::entity::{ChainEntry, Plugin};
 use tollgate_model::{ConfigSet, Name};
 
 use super::Node;
@@ -23,7 +23,7 @@ struct PluginList<'a> {
 }
 
 #[derive(Serialize)]
-struct PluginRow<'a> {
+pub(super) struct PluginRow<'a> {
     #[serde(flatten)]
     plugin: PluginView<'a>,
     /// Null while a change is being put in place.
@@ -72,28 +72,33 @@ fn sorted_modules(node: &Node) -> Vec<ModuleView> {
 }
 
 /// Joins what plugins are set to with how they fare and where they stand.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     set: &'a ConfigSet,
     statuses: HashMap<String, PluginStatus>,
     uses: HashMap<&'a Name, Uses>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(set: &'a ConfigSet, statuses: Vec<PluginStatus>) -> Rows<'a> {
+    pub(super) fn new(set: &'a ConfigSet, statuses: Vec<PluginStatus>) -> Rows<'a> {
         let statuses = statuses.into_iter().map(|status| (status.name.clone(), status)).collect();
         Rows { set, statuses, uses: uses(set) }
     }
 
     fn take(&mut self, name: &str) -> Option<PluginRow<'a>> {
         let plugin = self.set.plugins.get(name)?;
+        Some(self.join(plugin))
+    }
+
+    /// As the plugin is told to be, in the set or newer.
+    pub(super) fn join<'p>(&mut self, plugin: &'p Plugin) -> PluginRow<'p> {
         let uses = self.uses.remove(&plugin.name).unwrap_or_default();
-        let status = self.statuses.remove(name);
+        let status = self.statuses.remove(plugin.name.as_str());
         let state = status.as_ref().map(|status| status.state);
         let (reason, generation, digest) = match status {
             Some(status) => (status.reason, status.generation, status.digest),
             None => (None, None, None),
         };
-        Some(PluginRow { plugin: PluginView::from(&**plugin), state, reason, generation, digest, uses })
+        PluginRow { plugin: PluginView::from(plugin), state, reason, generation, digest, uses }
     }
 }
 

@@ -17,5 +17,5 @@ pub use feed::{Feed, FeedOptions, FeedStatus};
 pub use heartbeat::process_id;
 pub use known::{Known, StoredModule};
 pub use opening::{Beginning, OpenError, OpenOptions, open};
-pub use tokens::{Role, Token, Tokens};
+pub use tokens::{Role, Token, TokenBody, Tokens};
 pub use vault::{Unsealed, Vault};

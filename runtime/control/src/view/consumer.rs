@@ -10,6 +10,8 @@ pub(crate) struct ConsumerView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_id: Option<&'a str>,
     groups: &'a [String],
+    /// Those of a database are rows of their own, and not told here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     keys: Vec<KeyView<'a>>,
     chain: Vec<ChainEntryView<'a>>,
     tags: &'a [String],
