@@ -7,8 +7,8 @@
 
 mod generate;
 mod hash;
-mod index;
+mod credentials;
 
+pub use credentials::{Credential, CredentialEdit, Credentials, Expiry, Found};
 pub use generate::generate_key;
 pub use hash::{KeyHash, Pepper};
-pub use index::{DuplicateKeys, KeyIndex};

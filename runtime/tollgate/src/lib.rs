@@ -7,6 +7,7 @@ mod cli;
 mod cmd;
 mod config;
 mod control;
+mod credentials;
 mod descriptors;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

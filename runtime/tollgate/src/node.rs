@@ -158,7 +158,7 @@ fn reconciler(
     let store = FileStore::open(&config.store);
     let watch = Reconciler::watch(&store, &config.plugins.folder).context("files can't be watched")?;
     let folder = config.store.parent().unwrap_or(Path::new("."));
-    let builder = Builder::new(Pepper::random(), folder, config.proxy.name_ttl);
+    let builder = Builder::new(Arc::new(Pepper::random()), folder, config.proxy.name_ttl);
     let authorities = config.client_ca_file.clone().zip(tls.cloned());
     let authorities = authorities.map(|(file, server)| ClientAuthorities::new(file, server));
     let reconciler =

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tollgate_keys::Credentials;
 use tollgate_model::{ConfigSet, Name};
 use tollgate_plugin_host::{Host, Prepared, SettingsProblem};
 use tollgate_proxy::{Builder, Certificates, HealthChecks, Snapshot, WorkerHandle};
@@ -13,6 +14,7 @@ use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 use crate::authorities::ClientAuthorities;
 use crate::certificates::CertificateFiles;
 use crate::config::{NO_CERTIFICATE, NodeConfig, environment};
+use crate::credentials::{credentials_of, same_consumers};
 use crate::settings_report::{completed, missing_modules, settings_report, tell_refused};
 use crate::settled::{self, Look};
 use crate::state::NodeState;
@@ -40,6 +42,7 @@ pub struct Reconciler {
 #[derive(Default)]
 struct Applied {
     set: Arc<ConfigSet>,
+    credentials: Arc<Credentials>,
     prepared: Prepared,
     digest: Option<[u8; 32]>,
     snapshot: Option<Arc<Snapshot>>,
@@ -244,7 +247,8 @@ impl Reconciler {
 
     fn build(&mut self, candidate: Candidate) -> Arc<Snapshot> {
         let Candidate { set, prepared, digest } = candidate;
-        let snapshot = self.builder.build(&set, &prepared);
+        let credentials = self.credentials(&set);
+        let snapshot = self.builder.build(&set, &credentials, &prepared);
         let degraded = snapshot.degraded();
         for (place, reason) in &degraded {
             tracing::error!(place, reason, "can't be served on this node");
@@ -257,6 +261,7 @@ impl Reconciler {
         }
         self.applied = Applied {
             set: Arc::clone(&set),
+            credentials,
             prepared: prepared.clone(),
             digest,
             snapshot: Some(Arc::clone(&snapshot)),
@@ -279,6 +284,14 @@ impl Reconciler {
             serving.healths = healths;
         });
         snapshot
+    }
+
+    /// The keys of a set: those that serve, if no consumer changed.
+    fn credentials(&self, set: &ConfigSet) -> Arc<Credentials> {
+        match same_consumers(&self.applied.set, set) {
+            true => Arc::clone(&self.applied.credentials),
+            false => Arc::new(credentials_of(set, self.builder.pepper())),
+        }
     }
 
     /// Whatever was wrong with an older state of the file is of the past.

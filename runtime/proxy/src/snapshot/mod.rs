@@ -1,5 +1,7 @@
 //! The configuration as it serves: built aside, swapped whole, never changed.
 
+mod changes;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,13 +9,15 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use http::uri::PathAndQuery;
-use tollgate_keys::Pepper;
+use tollgate_keys::{Credentials, Pepper};
 use tollgate_model::entity::{Destination, Retries, Route, Scheme, Service, Timeouts, Upstream};
 use tollgate_model::{Chain, ChainLink, ConfigSet, Level, Name, Router};
 use tollgate_plugin_host::{CompiledChain, Degraded, PluginUse, Prepared};
 
-use crate::directory::ConsumerDirectory;
+use crate::directory::{Census, ConsumerDirectory};
 use crate::upstream::{Address, Balancer, Endpoint, Endpoints, Names, Round, TlsClients, TlsSide, UpstreamHealth};
+
+pub(crate) use changes::{Change, changes};
 
 /// Everything that requests are served by.
 pub struct Snapshot {
@@ -73,9 +77,14 @@ pub struct Builder {
 impl Builder {
     /// `pepper` keys the hashes that credentials are found by; relative paths of the configuration
     /// start at `folder`; `name_ttl` is how long the address of a name is good for.
-    pub fn new(pepper: Pepper, folder: impl Into<PathBuf>, name_ttl: Duration) -> Builder {
+    pub fn new(pepper: Arc<Pepper>, folder: impl Into<PathBuf>, name_ttl: Duration) -> Builder {
         let (tls, names) = (TlsClients::new(folder.into()), Names::new(name_ttl));
-        Builder { pepper: Arc::new(pepper), tls, names, last: None, count: 0 }
+        Builder { pepper, tls, names, last: None, count: 0 }
+    }
+
+    /// Keys the hashes of API keys.
+    pub fn pepper(&self) -> &Pepper {
+        &self.pepper
     }
 
     /// The files of upstream TLS that the last snapshot was built by, or would have been.
@@ -88,7 +97,12 @@ impl Builder {
         self.tls.have_changed()
     }
 
-    pub fn build(&mut self, set: &Arc<ConfigSet>, prepared: &Prepared) -> Arc<Snapshot> {
+    pub fn build(
+        &mut self,
+        set: &Arc<ConfigSet>,
+        credentials: &Arc<Credentials>,
+        prepared: &Prepared,
+    ) -> Arc<Snapshot> {
         let last = self.last.as_deref();
         let mut endpoints = last.map(|last| last.endpoints.clone()).unwrap_or_default();
         let mut tls = self.tls.round();
@@ -109,7 +123,11 @@ impl Builder {
             .collect();
         endpoints.retain_used(services.values().filter_map(|service| service.balancer.as_ref().ok()));
         self.count += 1;
-        let previous = last.map(|last| (&*last.directory, &*last.set));
+        let census = Census { set, credentials, prepared };
+        let directory = match last {
+            Some(last) => last.directory.next(&last.set, &census, |_| true),
+            None => ConsumerDirectory::empty(Arc::clone(&self.pepper)).next(&ConfigSet::default(), &census, |_| true),
+        };
         let uses: Vec<_> = prepared.plugins.values().filter_map(|plugin| plugin.as_ref().ok()).cloned().collect();
         let mut secret_parameters: Vec<Box<str>> =
             uses.iter().flat_map(|plugin| plugin.secret_parameters()).cloned().collect();
@@ -118,7 +136,7 @@ impl Builder {
         let snapshot = Arc::new(Snapshot {
             number: self.count,
             set: Arc::clone(set),
-            directory: Arc::new(ConsumerDirectory::build(set, prepared, &self.pepper, previous)),
+            directory: Arc::new(directory),
             routes: entries.iter().map(|(_, entry)| (Arc::clone(&entry.name), Arc::clone(entry))).collect(),
             router: Router::build(entries),
             uses,
