@@ -1,17 +1,13 @@
 //! All API keys of a node: about 60 bytes each, found by their hash, changed without copying them all.
 
 mod base;
-mod expiry;
 mod overlay;
 
 use std::fmt;
 use std::sync::Arc;
 
-use tollgate_model::Name;
-
 use crate::KeyHash;
 use base::Base;
-pub use expiry::Expiry;
 use overlay::Overlay;
 
 /// API keys by their hash. Immutable; a changed one shares what did not change.
@@ -30,16 +26,22 @@ pub struct Credentials {
 pub struct Credential {
     pub hash: KeyHash,
     /// Whose it is.
-    pub consumer: Name,
-    /// What tells it from the consumer's others.
-    pub id: Name,
-    pub expires: Expiry,
+    pub consumer: Arc<str>,
+    /// What tells it from the consumer's others, in up to 255 bytes: of a longer one the beginning is kept.
+    pub id: Arc<str>,
+    /// When it ends, in seconds since 1970; 0: never.
+    pub expires: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialEdit {
-    /// Adds a key, or takes the place of the one with its hash.
-    Put(Credential),
+    /// Adds a key, or takes the place of the one with its hash. The fields are those of [`Credential`].
+    Put {
+        hash: KeyHash,
+        consumer: Arc<str>,
+        id: Arc<str>,
+        expires: u32,
+    },
     Remove(KeyHash),
 }
 
@@ -48,7 +50,8 @@ pub enum CredentialEdit {
 pub struct Found<'c> {
     pub consumer: &'c Arc<str>,
     pub id: &'c str,
-    pub expires: Expiry,
+    /// In seconds since 1970; 0: never.
+    pub expires: u32,
 }
 
 impl Credentials {
@@ -78,7 +81,7 @@ impl Credentials {
     /// The key with this hash, if there is one that is not over. The clock, in seconds since 1970, is asked
     /// only where it matters.
     pub fn find(&self, hash: &KeyHash, now_seconds: impl FnOnce() -> u32) -> Option<Found<'_>> {
-        self.get(hash).filter(|found| !found.expires.is_over(now_seconds))
+        self.get(hash).filter(|found| !found.is_over(now_seconds))
     }
 
     /// As [`Credentials::find`], expired ones too.
@@ -103,22 +106,27 @@ impl Credentials {
     }
 
     fn edit(&mut self, edit: CredentialEdit) {
-        let hash = match &edit {
-            CredentialEdit::Put(put) => put.hash,
-            CredentialEdit::Remove(hash) => *hash,
-        };
+        let (CredentialEdit::Put { hash, .. } | CredentialEdit::Remove(hash)) = edit;
         let was = self.get(&hash).is_some();
-        let is = match edit {
-            CredentialEdit::Put(put) => {
-                self.overlay.put(put);
-                true
-            }
-            CredentialEdit::Remove(_) => {
-                self.overlay.remove(hash, self.base.get(&hash).is_some());
-                false
-            }
-        };
+        let is = matches!(edit, CredentialEdit::Put { .. });
+        match edit {
+            CredentialEdit::Put { hash, consumer, id, expires } => self.overlay.put(hash, consumer, id, expires),
+            CredentialEdit::Remove(hash) => self.overlay.remove(hash, self.base.get(&hash).is_some()),
+        }
         self.len = self.len + usize::from(is) - usize::from(was);
+    }
+}
+
+impl Found<'_> {
+    /// Whether it has ended. The clock, in seconds since 1970, is asked only if it ends at all.
+    pub fn is_over(&self, now_seconds: impl FnOnce() -> u32) -> bool {
+        self.expires != 0 && self.expires <= now_seconds()
+    }
+}
+
+impl From<Credential> for CredentialEdit {
+    fn from(Credential { hash, consumer, id, expires }: Credential) -> CredentialEdit {
+        CredentialEdit::Put { hash, consumer, id, expires }
     }
 }
 

@@ -9,6 +9,6 @@ mod generate;
 mod hash;
 mod credentials;
 
-pub use credentials::{Credential, CredentialEdit, Credentials, Expiry, Found};
+pub use credentials::{Credential, CredentialEdit, Credentials, Found};
 pub use generate::generate_key;
 pub use hash::{KeyHash, Pepper};

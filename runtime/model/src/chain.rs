@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::entity::{ChainEntry, Consumer, Plugin, Route};
+use crate::entity::{ChainEntry, Consumer, Plugin, Route, Service};
 use crate::{Condition, ConfigSet};
 
 /// Plugins in the order they run: global, then service, then route entries, each level in its own
@@ -33,11 +33,22 @@ pub enum Level {
 impl ConfigSet {
     /// The first part of a request's chain on this route of the set.
     pub fn route_chain(&self, route: &Route) -> Chain {
-        let service = self.services.get(&route.service).map_or(&[][..], |service| &service.chain);
+        let service = self.services.get(&route.service);
+        let mut chain = service.map_or_else(|| self.global_chain(), |service| self.service_chain(service));
+        self.extend(&mut chain, &route.chain, Level::Route);
+        chain
+    }
+
+    /// The same on a route of this service without entries of its own.
+    pub fn service_chain(&self, service: &Service) -> Chain {
+        let mut chain = self.global_chain();
+        self.extend(&mut chain, &service.chain, Level::Service);
+        chain
+    }
+
+    fn global_chain(&self) -> Chain {
         let mut chain = Chain::default();
         self.extend(&mut chain, &self.chain, Level::Global);
-        self.extend(&mut chain, service, Level::Service);
-        self.extend(&mut chain, &route.chain, Level::Route);
         chain
     }
 

@@ -42,17 +42,21 @@ impl ConsumerDirectory {
 
     /// The one after this one, which was made of `last`. `is_changed`: plugins that are not what they were.
     pub(crate) fn next(
-        &self,
+        self: &Arc<Self>,
         last: &ConfigSet,
         census: &Census<'_>,
         is_changed: impl Fn(&Name) -> bool,
-    ) -> ConsumerDirectory {
+    ) -> Arc<ConsumerDirectory> {
         let consumers = changes(&last.consumers, &census.set.consumers);
         let people = match consumers.is_empty() && self.people.know(census.credentials) {
             true => Arc::clone(&self.people),
             false => Arc::new(self.people.next(&consumers, census.credentials)),
         };
-        ConsumerDirectory { people, chains: self.next_chains(&consumers, census, is_changed) }
+        let chains = self.next_chains(&consumers, census, is_changed);
+        match Arc::ptr_eq(&people, &self.people) && Arc::ptr_eq(&chains, &self.chains) {
+            true => Arc::clone(self),
+            false => Arc::new(ConsumerDirectory { people, chains }),
+        }
     }
 
     pub(crate) fn chain(&self, identity: &Identity) -> Option<&Result<Arc<CompiledChain>, Degraded>> {
@@ -77,7 +81,7 @@ impl ConsumerDirectory {
         let known = self.chains.keys().filter_map(|name| census.set.consumers.get(&**name));
         let affected = known.filter(|consumer| consumer.chain.iter().any(|entry| is_changed(&entry.plugin)));
         let with_chain = |consumer: &&Arc<Consumer>| !consumer.chain.is_empty();
-        let mut remade: Vec<_> =
+        let remade: Vec<_> =
             affected.chain(consumers.iter().filter_map(|change| change.new)).filter(with_chain).collect();
         let gone = |change: &&Change<'_, Arc<Consumer>>| {
             change.old.is_some_and(|old| with_chain(&old)) && !change.new.is_some_and(|new| with_chain(&new))
@@ -88,7 +92,7 @@ impl ConsumerDirectory {
         }
         let mut chains = Chains::clone(&self.chains);
         gone.into_iter().for_each(|name| drop(chains.remove(name.as_str())));
-        for consumer in remade.drain(..) {
+        for consumer in remade {
             let name = consumer.name.shared();
             // The same chain keeps its identity: requests on their way hold it weakly.
             let compiled = CompiledChain::compile(&census.set.consumer_chain(consumer), census.prepared);

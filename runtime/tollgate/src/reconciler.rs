@@ -14,7 +14,7 @@ use tollgate_store::{ConfigReport, FileStore, Loaded, Watch, Watched};
 use crate::authorities::ClientAuthorities;
 use crate::certificates::CertificateFiles;
 use crate::config::{NO_CERTIFICATE, NodeConfig, environment};
-use crate::credentials::{credentials_of, same_consumers};
+use crate::credentials::credentials_of;
 use crate::settings_report::{completed, missing_modules, settings_report, tell_refused};
 use crate::settled::{self, Look};
 use crate::state::NodeState;
@@ -247,7 +247,8 @@ impl Reconciler {
 
     fn build(&mut self, candidate: Candidate) -> Arc<Snapshot> {
         let Candidate { set, prepared, digest } = candidate;
-        let credentials = self.credentials(&set);
+        let before = Some((&*self.applied.set, &self.applied.credentials));
+        let credentials = credentials_of(&set, self.builder.pepper(), before);
         let snapshot = self.builder.build(&set, &credentials, &prepared);
         let degraded = snapshot.degraded();
         for (place, reason) in &degraded {
@@ -284,14 +285,6 @@ impl Reconciler {
             serving.healths = healths;
         });
         snapshot
-    }
-
-    /// The keys of a set: those that serve, if no consumer changed.
-    fn credentials(&self, set: &ConfigSet) -> Arc<Credentials> {
-        match same_consumers(&self.applied.set, set) {
-            true => Arc::clone(&self.applied.credentials),
-            false => Arc::new(credentials_of(set, self.builder.pepper())),
-        }
     }
 
     /// Whatever was wrong with an older state of the file is of the past.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::overlay::{At, Overlay, merged};
-use super::{Credential, Expiry, Found};
+use super::{Credential, Found};
 use crate::KeyHash;
 
 /// Keys in the order of their hashes: 44 bytes each, and their ids.
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub(super) hash: KeyHash,
     consumer: u32,
     id: u32,
-    expires: Expiry,
+    expires: u32,
 }
 
 impl Base {
@@ -35,8 +35,8 @@ impl Base {
         let mut maker = Maker::with_capacity(credentials.len());
         for (i, Credential { hash, consumer, id, expires }) in credentials.iter().enumerate() {
             if credentials.get(i + 1).is_none_or(|next| next.hash != *hash) {
-                let consumer = maker.consumer(&consumer.shared());
-                maker.push(*hash, consumer, id.as_str(), *expires);
+                let consumer = maker.consumer(consumer);
+                maker.push(*hash, consumer, id, *expires);
             }
         }
         maker.finish()
@@ -77,7 +77,7 @@ impl Base {
     pub(super) fn found(&self, entry: &Entry) -> Found<'_> {
         let start = entry.id as usize + 1;
         let id = &self.ids[start..start + usize::from(self.ids[start - 1])];
-        let id = str::from_utf8(id).expect("it was made of a name");
+        let id = str::from_utf8(id).expect("it was cut between characters");
         Found { consumer: &self.consumers[entry.consumer as usize], id, expires: entry.expires }
     }
 
@@ -118,10 +118,11 @@ impl Maker {
         number
     }
 
-    fn push(&mut self, hash: KeyHash, consumer: u32, id: &str, expires: Expiry) {
+    fn push(&mut self, hash: KeyHash, consumer: u32, id: &str, expires: u32) {
         let entry = Entry { hash, consumer, id: place(self.ids.len()), expires };
         self.entries.push(entry);
-        self.ids.push(u8::try_from(id.len()).expect("a name has at most 64 bytes"));
+        let id = &id[..id.floor_char_boundary(u8::MAX.into())];
+        self.ids.push(id.len() as u8);
         self.ids.extend_from_slice(id.as_bytes());
     }
 

@@ -3,10 +3,9 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use tollgate_model::Name;
 
+use super::Found;
 use super::base::{Base, Entry};
-use super::{Credential, Expiry, Found};
 use crate::KeyHash;
 
 /// The latest changes.
@@ -19,8 +18,8 @@ pub(super) struct Overlay {
 pub(super) enum Change {
     Put {
         consumer: Arc<str>,
-        id: Name,
-        expires: Expiry,
+        id: Arc<str>,
+        expires: u32,
     },
     /// It is in the base.
     Removed,
@@ -42,8 +41,8 @@ impl Overlay {
         self.changes.get(hash).map(Change::found)
     }
 
-    pub(super) fn put(&mut self, Credential { hash, consumer, id, expires }: Credential) {
-        self.changes.insert(hash, Change::Put { consumer: consumer.shared(), id, expires });
+    pub(super) fn put(&mut self, hash: KeyHash, consumer: Arc<str>, id: Arc<str>, expires: u32) {
+        self.changes.insert(hash, Change::Put { consumer, id, expires });
     }
 
     pub(super) fn remove(&mut self, hash: KeyHash, is_in_base: bool) {
@@ -58,7 +57,7 @@ impl Overlay {
 impl Change {
     fn found(&self) -> Option<Found<'_>> {
         match self {
-            Change::Put { consumer, id, expires } => Some(Found { consumer, id: id.as_str(), expires: *expires }),
+            Change::Put { consumer, id, expires } => Some(Found { consumer, id, expires: *expires }),
             Change::Removed => None,
         }
     }

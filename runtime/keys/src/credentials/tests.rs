@@ -6,12 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::Pepper;
 
-fn name(text: &str) -> Name {
-    Name::parse(text).unwrap()
-}
-
 fn key(hash: KeyHash, consumer: &str, id: &str) -> Credential {
-    Credential { hash, consumer: name(consumer), id: name(id), expires: Expiry::NEVER }
+    Credential { hash, consumer: consumer.into(), id: id.into(), expires: 0 }
 }
 
 fn numbered(n: u32) -> KeyHash {
@@ -26,12 +22,12 @@ const fn never_asked() -> u32 {
 fn finds_every_key_of_a_million_and_no_other_in_64_bytes_each() {
     let pepper = Pepper::from_bytes([1; 32]);
     let hash = |n: u32| pepper.hash_key(&n.to_le_bytes());
-    let consumers: Vec<Name> = (0..1000).map(|n| name(&format!("consumer-{n}"))).collect();
+    let consumers: Vec<Arc<str>> = (0..1000).map(|n| format!("consumer-{n}").into()).collect();
     let made = |n: u32| Credential {
         hash: hash(n),
-        consumer: consumers[n as usize % consumers.len()].clone(),
-        id: name(&format!("k{n}-production")),
-        expires: Expiry::NEVER,
+        consumer: Arc::clone(&consumers[n as usize % consumers.len()]),
+        id: format!("k{n}-production").into(),
+        expires: 0,
     };
     let credentials = Credentials::of((0..1_000_000).map(made));
     assert_eq!(credentials.len(), 1_000_000);
@@ -44,7 +40,7 @@ fn finds_every_key_of_a_million_and_no_other_in_64_bytes_each() {
     for n in 1_000_000..1_100_000 {
         assert_eq!(credentials.find(&hash(n), never_asked), None);
     }
-    let changed = credentials.changed([CredentialEdit::Remove(hash(7)), CredentialEdit::Put(made(1_000_000))]);
+    let changed = credentials.changed([CredentialEdit::Remove(hash(7)), made(1_000_000).into()]);
     assert!(Arc::ptr_eq(&credentials.base, &changed.base), "a change copies no keys");
     assert_eq!(changed.find(&hash(7), never_asked), None);
     assert!(changed.find(&hash(1_000_000), never_asked).is_some() && credentials.get(&hash(1_000_000)).is_none());
@@ -54,8 +50,7 @@ fn finds_every_key_of_a_million_and_no_other_in_64_bytes_each() {
 
 #[test]
 fn an_expired_key_is_not_found_and_the_clock_is_asked_only_if_one_expires() {
-    let until =
-        |seconds: u64| Credential { expires: Expiry::at_millis(seconds * 1000 + 999), ..key(numbered(1), "a", "1") };
+    let until = |seconds: u32| Credential { expires: seconds, ..key(numbered(1), "a", "1") };
     let credentials = Credentials::of([until(100), key(numbered(2), "a", "2")]);
     let asked = Cell::new(0);
     let clock = |now| {
@@ -70,15 +65,15 @@ fn an_expired_key_is_not_found_and_the_clock_is_asked_only_if_one_expires() {
     assert_eq!(asked.get(), 2);
     assert!(credentials.find(&numbered(2), never_asked).is_some());
     assert!(credentials.find(&numbered(3), never_asked).is_none());
-    let renewed = credentials.changed([CredentialEdit::Put(until(200))]);
+    let renewed = credentials.changed([until(200).into()]);
     assert!(renewed.find(&numbered(1), clock(100)).is_some());
 }
 
 #[test]
-fn times_before_1970_plus_a_second_and_after_2106_are_not_never() {
-    assert!(Expiry::at_millis(0).is_over(|| 1));
-    assert_eq!(Expiry::at_millis(u64::MAX).seconds(), Some(u32::MAX));
-    assert_eq!(Expiry::NEVER.seconds(), None);
+fn an_id_that_is_too_long_is_cut_between_characters() {
+    let id = "ö".repeat(200);
+    let credentials = Credentials::of([key(numbered(1), "a", &id)]);
+    assert_eq!(credentials.get(&numbered(1)).unwrap().id, "ö".repeat(127));
 }
 
 #[test]
@@ -113,14 +108,14 @@ fn any_hash() -> impl Strategy<Value = KeyHash> {
 }
 
 fn any_key() -> impl Strategy<Value = Credential> {
-    let names = |names: &[&str]| prop::sample::select(names.iter().map(|text| name(text)).collect::<Vec<_>>());
-    let expires = prop_oneof![Just(Expiry::NEVER), (0u64..20).prop_map(|s| Expiry::at_millis(s * 1000))];
-    (any_hash(), names(&["a", "b", "c"]), names(&["x", "y", "long-identifier"]), expires)
-        .prop_map(|(hash, consumer, id, expires)| Credential { hash, consumer, id, expires })
+    let consumers = prop::sample::select(vec!["a", "b", "c"]);
+    let ids = prop::sample::select(vec!["x", "y", "long-identifier"]);
+    (any_hash(), consumers, ids, 0u32..20)
+        .prop_map(|(hash, consumer, id, expires)| Credential { expires, ..key(hash, consumer, id) })
 }
 
 fn any_edit() -> impl Strategy<Value = CredentialEdit> {
-    prop_oneof![any_key().prop_map(CredentialEdit::Put), any_hash().prop_map(CredentialEdit::Remove)]
+    prop_oneof![any_key().prop_map(CredentialEdit::from), any_hash().prop_map(CredentialEdit::Remove)]
 }
 
 /// A change, or one that is large enough for a new base: then that many other keys come and go again.
@@ -143,10 +138,12 @@ proptest! {
             let before = credentials.clone();
             let known = map.clone();
             let passing = if rebuilds { LEAST_OVERLAY as u32 + 1 } else { 0 };
-            let come = (0..passing).map(|n| CredentialEdit::Put(key(numbered(n), "passing", "by")));
+            let come = (0..passing).map(|n| key(numbered(n), "passing", "by").into());
             for edit in &edits {
                 match edit.clone() {
-                    CredentialEdit::Put(put) => map.insert(put.hash, put),
+                    CredentialEdit::Put { hash, consumer, id, expires } => {
+                        map.insert(hash, Credential { hash, consumer, id, expires })
+                    }
                     CredentialEdit::Remove(hash) => map.remove(&hash),
                 };
             }
@@ -165,7 +162,7 @@ fn check(credentials: &Credentials, map: &HashMap<KeyHash, Credential>) -> Resul
     for (hash, expected) in map {
         let found = credentials.get(hash);
         prop_assert!(found.is_some_and(|found| same(found, expected)), "{:?}: {:?}", hash, found);
-        let is_over = expected.expires.seconds().is_some_and(|end| end <= 10);
+        let is_over = (1..=10).contains(&expected.expires);
         prop_assert_eq!(credentials.find(hash, || 10).is_some(), !is_over);
     }
     let told: Vec<_> = credentials.iter().collect();
@@ -176,6 +173,5 @@ fn check(credentials: &Credentials, map: &HashMap<KeyHash, Credential>) -> Resul
 }
 
 fn same(found: Found<'_>, expected: &Credential) -> bool {
-    let Credential { consumer, id, expires, .. } = expected;
-    &**found.consumer == consumer.as_str() && found.id == id.as_str() && found.expires == *expires
+    *found.consumer == expected.consumer && *found.id == *expected.id && found.expires == expected.expires
 }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
 use rpds::HashTrieMapSync;
-use tollgate_keys::{Credentials, Expiry, KeyHash, Pepper};
+use tollgate_keys::{Credentials, KeyHash, Pepper};
 use tollgate_model::entity::Consumer;
 use tollgate_plugin_host::Identity;
 
@@ -20,7 +20,8 @@ pub(crate) struct People {
     pepper: Arc<Pepper>,
     credentials: Arc<Credentials>,
     consumers: HashTrieMapSync<Arc<str>, Arc<Consumer>, RandomState>,
-    by_key: Recent<(KeyHash, Expiry)>,
+    /// By the hash, with the end of the key.
+    by_key: Recent<(KeyHash, u32)>,
     anonymous: Recent<Arc<str>>,
     hasher: RandomState,
 }
@@ -56,7 +57,7 @@ impl People {
 
     pub(super) fn find_key(&self, key: &[u8]) -> Option<Arc<Identity>> {
         let hash = self.pepper.hash_key(key);
-        let serves = |(known, expires): &(KeyHash, Expiry)| *known == hash && !expires.is_over(now_seconds);
+        let serves = |(known, expires): &(KeyHash, u32)| *known == hash && (*expires == 0 || *expires > now_seconds());
         self.by_key.get(first_bits(&hash), serves).or_else(|| self.made(hash))
     }
 

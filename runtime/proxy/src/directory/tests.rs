@@ -1,5 +1,5 @@
 use serde_json::json;
-use tollgate_keys::{Credential, CredentialEdit, Expiry};
+use tollgate_keys::{Credential, CredentialEdit};
 
 use super::*;
 
@@ -12,21 +12,21 @@ fn pepper() -> Arc<Pepper> {
 }
 
 fn key(key: &str, consumer: &str, id: &str) -> Credential {
-    let (consumer, id) = (Name::parse(consumer).unwrap(), Name::parse(id).unwrap());
-    Credential { hash: pepper().hash_key(key.as_bytes()), consumer, id, expires: Expiry::NEVER }
+    let hash = pepper().hash_key(key.as_bytes());
+    Credential { hash, consumer: consumer.into(), id: id.into(), expires: 0 }
 }
 
 fn next(
-    before: &ConsumerDirectory,
+    before: &Arc<ConsumerDirectory>,
     last: &ConfigSet,
     set: &ConfigSet,
     credentials: &Arc<Credentials>,
-) -> ConsumerDirectory {
+) -> Arc<ConsumerDirectory> {
     before.next(last, &Census { set, credentials, prepared: &Prepared::default() }, |_| false)
 }
 
-fn first(set: &ConfigSet, credentials: &Arc<Credentials>) -> ConsumerDirectory {
-    next(&ConsumerDirectory::empty(pepper()), &ConfigSet::default(), set, credentials)
+fn first(set: &ConfigSet, credentials: &Arc<Credentials>) -> Arc<ConsumerDirectory> {
+    next(&Arc::new(ConsumerDirectory::empty(pepper())), &ConfigSet::default(), set, credentials)
 }
 
 fn told(identity: &Identity, header: &str) -> Option<String> {
@@ -70,8 +70,8 @@ fn more_keys_than_identities_are_kept_are_all_found() {
 #[test]
 fn a_key_that_is_over_or_whose_consumer_is_gone_is_nobodys() {
     let set = set(json!([{ "name": "ann" }]), None);
-    let ended = Credential { expires: Expiry::at_millis(1000), ..key("ended", "ann", "e") };
-    let later = Credential { expires: Expiry::at_millis(u64::MAX), ..key("later", "ann", "l") };
+    let ended = Credential { expires: 1, ..key("ended", "ann", "e") };
+    let later = Credential { expires: u32::MAX, ..key("later", "ann", "l") };
     let credentials = Arc::new(Credentials::of([ended, later, key("lost", "gone", "g")]));
     let directory = first(&set, &credentials);
     for _ in 0..2 {
@@ -89,7 +89,7 @@ fn a_change_of_a_key_or_of_a_consumer_is_seen_and_what_did_not_change_is_shared(
     let before = first(&old, &credentials);
     let identity = before.find_key(b"k1").unwrap();
     let same = next(&before, &old, &set(ann.clone(), Some(&old)), &credentials);
-    assert!(Arc::ptr_eq(&before.people, &same.people));
+    assert!(Arc::ptr_eq(&before, &same));
 
     let revoked = Arc::new(credentials.changed([CredentialEdit::Remove(pepper().hash_key(b"k1"))]));
     assert!(next(&before, &old, &old, &revoked).find_key(b"k1").is_none());

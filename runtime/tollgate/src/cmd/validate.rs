@@ -73,7 +73,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     }
     // As the node would: what can't be used is told service by service.
     let pepper = Arc::new(Pepper::random());
-    let credentials = Arc::new(credentials_of(set, &pepper));
+    let credentials = credentials_of(set, &pepper, None);
     let snapshot = Builder::new(pepper, folder, config.proxy.name_ttl).build(set, &credentials, &prepared);
     for (place, reason) in snapshot.degraded().into_iter().filter(|(place, _)| place.starts_with("service ")) {
         println!("warning: {place}: {reason}; it would answer 503 on this node");
