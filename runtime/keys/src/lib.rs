@@ -11,11 +11,11 @@ mod root;
 mod keyring;
 mod generate;
 mod hash;
-mod index;
+mod credentials;
 
 pub use generate::{generate_key, generate_token};
 pub use hash::{KeyHash, Pepper};
 pub use keyring::{InvalidKeyring, Keyring, OpenError, Renew};
 pub use root::Root;
 pub use sealer::{SealedError, Sealer};
-pub use index::{DuplicateKeys, KeyIndex};
+pub use credentials::{Credential, CredentialEdit, Credentials, Found};

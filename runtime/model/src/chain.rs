@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::entity::{ChainEntry, Consumer, Destination, Plugin, Route};
+use crate::entity::{ChainEntry, Consumer, Destination, Plugin, Route, Service};
 use crate::{Condition, ConfigSet, Kind};
 
 /// Plugins in the order they run: global, then service, then route entries, each level in its own
@@ -35,11 +35,25 @@ pub enum Level {
 impl ConfigSet {
     /// The first part of a request's chain on this route of the set.
     pub fn route_chain(&self, route: &Route) -> Chain {
-        let service = self.services.get(&route.service).map_or(&[][..], |service| &service.chain);
-        let mut chain = Chain { broken: self.why_broken(route), ..Chain::default() };
-        self.extend(&mut chain, &self.chain, Level::Global);
-        self.extend(&mut chain, service, Level::Service);
+        let service = self.services.get(&route.service);
+        let mut chain = service.map_or_else(|| self.global_chain(), |service| self.service_chain(service));
         self.extend(&mut chain, &route.chain, Level::Route);
+        if let Some(reason) = self.why_broken(route) {
+            chain.broken = Some(reason);
+        }
+        chain
+    }
+
+    /// The same on a route of this service without entries of its own.
+    pub fn service_chain(&self, service: &Service) -> Chain {
+        let mut chain = self.global_chain();
+        self.extend(&mut chain, &service.chain, Level::Service);
+        chain
+    }
+
+    fn global_chain(&self) -> Chain {
+        let mut chain = Chain::default();
+        self.extend(&mut chain, &self.chain, Level::Global);
         chain
     }
 

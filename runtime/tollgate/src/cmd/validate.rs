@@ -11,6 +11,7 @@ use super::Invalid;
 use crate::certificates::{CertificateFiles, CertificateReport};
 use crate::cli::ValidateArgs;
 use crate::config::{NO_CERTIFICATE, NodeConfig, environment};
+use crate::credentials::credentials_of;
 use crate::settings_report::{completed, missing_modules, settings_report};
 
 /// Checks what `run` would check before it serves. Modules that are missing are refused, or only told
@@ -71,7 +72,9 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         println!("warning: proxy.tls: {NO_CERTIFICATE}");
     }
     // As the node would: what can't be used is told service by service.
-    let snapshot = Builder::new(Pepper::random(), folder, config.proxy.name_ttl).build(set, &prepared);
+    let pepper = Arc::new(Pepper::random());
+    let credentials = credentials_of(set, &pepper, None);
+    let snapshot = Builder::new(pepper, folder, config.proxy.name_ttl).build(set, &credentials, &prepared);
     for (place, reason) in snapshot.degraded().into_iter().filter(|(place, _)| place.starts_with("service ")) {
         println!("warning: {place}: {reason}; it would answer 503 on this node");
     }
