@@ -11,7 +11,7 @@ use tollgate_store::database::Row;
 
 use crate::Timestamp;
 use crate::configuration::Vault;
-use crate::redact;
+use tollgate_model::secrets;
 use crate::view::{
     CertificateView, ChainEntryView, ConsumerView, PluginView, RouteView, ServiceView, SniView, UpstreamView,
 };
@@ -87,7 +87,7 @@ impl Entity {
             Entity::Sni(sni) => EntityView::Sni(SniView::from(sni)),
             Entity::Plugin(plugin) => EntityView::Plugin(PluginView::from(plugin)),
             Entity::Unreadable { name, body, problem } => {
-                EntityView::Unreadable { name, problem, body: redact::body(body) }
+                EntityView::Unreadable { name, problem, body: secrets::hide_freely(body) }
             }
         }
     }

@@ -17,7 +17,7 @@ use super::entity::moment;
 use super::parameters::revision_number;
 use super::plan;
 use crate::Timestamp;
-use crate::redact::{self, HIDDEN};
+use tollgate_model::secrets::{self, HIDDEN};
 use crate::refusal::Refusal;
 use crate::writer::{Draft, Plan, WriteError};
 
@@ -82,7 +82,7 @@ impl ChangeView {
 fn shown(row: &Row) -> Value {
     let mut body = serde_json::from_str(&row.body).unwrap_or_default();
     hide_sealed(&mut body);
-    let mut body = redact::body(&body);
+    let mut body = secrets::hide_freely(&body);
     if let (Value::Object(table), false) = (&mut body, row.tags.is_empty()) {
         table.insert("tags".to_owned(), row.tags.clone().into());
     }
