@@ -9,7 +9,9 @@
 //!   say, so that it can be read back.
 //! - Only [`refusal`] turns errors into responses.
 
+pub mod bus;
 pub mod node;
+pub mod redis;
 pub mod timestamp;
 
 mod admin;
