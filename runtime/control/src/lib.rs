@@ -9,8 +9,10 @@
 //!   say, so that it can be read back.
 //! - Only [`refusal`] turns errors into responses.
 
+pub mod bus;
 pub mod configuration;
 pub mod node;
+pub mod redis;
 pub mod timestamp;
 pub mod writer;
 
