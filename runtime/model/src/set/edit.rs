@@ -55,15 +55,14 @@ impl ConfigSet {
         next
     }
 
-    /// The same set, with the entities of `previous` where they are equal.
-    pub fn sharing(mut self, previous: &ConfigSet) -> ConfigSet {
+    /// Takes the entities of `previous` where they are equal.
+    pub fn share(&mut self, previous: &ConfigSet) {
         share(&mut self.services, &previous.services);
         share(&mut self.upstreams, &previous.upstreams);
         share(&mut self.routes, &previous.routes);
         share(&mut self.consumers, &previous.consumers);
         share(&mut self.certificates, &previous.certificates);
         share(&mut self.plugins, &previous.plugins);
-        self
     }
 
     /// `None`: refused, and the set is as it was.
