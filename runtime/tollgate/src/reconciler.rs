@@ -122,12 +122,22 @@ impl Reconciler {
         loop {
             watch.follow(always.iter().cloned().chain(self.tls_files()).collect());
             let pause = if self.certificates.is_unsettled() { FILES_SETTLE } else { REGULARLY };
-            tokio::select! {
-                () = watch.changed() => {}
-                // A build that took its time is compiled.
-                () = self.host.module_ready() => {}
-                // Certificates grow old without a change.
-                () = tokio::time::sleep(pause) => {}
+            let woken = async {
+                tokio::select! {
+                    () = watch.changed() => {}
+                    // A build that took its time is compiled.
+                    () = self.host.module_ready() => {}
+                    // Certificates grow old without a change.
+                    () = tokio::time::sleep(pause) => {}
+                }
+            };
+            tokio::pin!(woken);
+            loop {
+                tokio::select! {
+                    () = &mut woken => break,
+                    // Requests on their way hold what is left of an earlier snapshot.
+                    () = tokio::time::sleep(REQUESTS_END), if self.builder.let_go() => {}
+                }
             }
             self.reconcile(workers).await;
             self.refresh_certificates();
@@ -241,6 +251,7 @@ impl Reconciler {
         if tokio::time::timeout(SWAP_PATIENCE, taken).await.is_err() {
             tracing::error!(snapshot = snapshot.number, "a worker does not take the new configuration");
         }
+        self.builder.let_go();
         let (routes, plugins) = (snapshot.set.routes.len(), snapshot.set.plugins.len());
         tracing::info!(snapshot = snapshot.number, routes, plugins, "configuration applied");
     }
@@ -367,4 +378,6 @@ fn hex(bytes: &[u8]) -> String {
 const SWAP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the two files of a certificate may not fit each other while they are replaced.
 const FILES_SETTLE: Duration = Duration::from_millis(500);
+/// How often it is looked whether requests have let go of what is left of earlier snapshots.
+const REQUESTS_END: Duration = Duration::from_secs(5);
 const REGULARLY: Duration = Duration::from_secs(3600);
