@@ -40,6 +40,7 @@ struct ServicePlan {
 #[derive(Clone, Debug)]
 enum Target {
     Port(u8),
+    /// With a file that is missing.
     Https(u8),
     Upstream(u8),
 }
@@ -55,20 +56,18 @@ impl Plan {
         });
         let services: BTreeMap<_, _> = services.collect();
         let chain = |plugin: &Option<u8>| Value::from_iter(plugin.map(|plugin| format!("p{plugin}")));
-        let target = |target: &Target| match target {
-            Target::Port(port) => format!("http://127.0.0.1:{}", 1000 + u16::from(*port)),
-            // Its files are missing.
-            Target::Https(port) => format!("https://127.0.0.1:{}", 1000 + u16::from(*port)),
-            Target::Upstream(upstream) => format!("http://u{upstream}"),
-        };
         let service = |(name, service): (&&u8, &&ServicePlan)| {
-            let tls = matches!(service.target, Target::Https(_)).then(|| json!({ "ca_file": "missing.pem" }));
-            let mut row =
-                json!({ "name": format!("s{name}"), "url": target(&service.target), "chain": chain(&service.chain) });
-            if let (Some(tls), Some(row)) = (tls, row.as_object_mut()) {
-                row.insert("tls".to_owned(), tls);
+            let (name, chain) = (format!("s{name}"), chain(&service.chain));
+            let url = |scheme, port| format!("{scheme}://127.0.0.1:{}", 1000 + u16::from(port));
+            match service.target {
+                Target::Port(port) => json!({ "name": name, "url": url("http", port), "chain": chain }),
+                Target::Https(port) => {
+                    json!({ "name": name, "url": url("https", port), "chain": chain, "tls": { "ca_file": "missing.pem" } })
+                }
+                Target::Upstream(upstream) => {
+                    json!({ "name": name, "upstream": format!("u{upstream}"), "chain": chain })
+                }
             }
-            row
         };
         let routes = self.routes.iter().filter(|(_, route)| services.contains_key(&route.service));
         let route = |(name, route): (&u8, &RoutePlan)| {
@@ -156,7 +155,7 @@ fn seen(snapshot: &Snapshot) -> Seen {
         Ok(balancer) => balancer.endpoints().map(shown).collect(),
         Err(reason) => vec![reason.clone()],
     };
-    let found = |n: u8| Some(snapshot.router().find(&Asked(format!("/{n}")))?.route.name.to_string());
+    let found = |n: u8| Some(snapshot.router().find(&asked(&format!("/{n}")))?.route.name.to_string());
     let entries: Vec<_> = (0..4).filter_map(entry).collect();
     Seen {
         degraded: snapshot.degraded(),
@@ -174,7 +173,14 @@ fn seen(snapshot: &Snapshot) -> Seen {
     }
 }
 
-struct Asked(String);
+struct Asked {
+    path: String,
+    headers: HeaderMap,
+}
+
+fn asked(path: &str) -> Asked {
+    Asked { path: path.to_owned(), headers: HeaderMap::new() }
+}
 
 impl RequestFacts for Asked {
     fn method(&self) -> &Method {
@@ -184,14 +190,13 @@ impl RequestFacts for Asked {
         "host"
     }
     fn path(&self) -> &str {
-        &self.0
+        &self.path
     }
     fn query(&self) -> &str {
         ""
     }
     fn headers(&self) -> &HeaderMap {
-        // Routes of a plan look at none.
-        Box::leak(Box::default())
+        &self.headers
     }
     fn client_address(&self) -> IpAddr {
         Ipv4Addr::LOCALHOST.into()
@@ -294,8 +299,8 @@ fn what_a_change_does_not_concern_stays_what_it_was() {
     assert!(Arc::ptr_eq(&entry(&before, "r0").service, &entry(&after, "r0").service));
     assert!(Arc::ptr_eq(&entry(&before, "r1"), &entry(&after, "r1")));
     assert!(before.has_services_of(&after));
-    assert_eq!(after.router().find(&Asked("/7".to_owned())).map(|found| found.route.name.to_string()).unwrap(), "r0");
-    assert!(before.router().find(&Asked("/7".to_owned())).is_none(), "the old one is as it was");
+    assert_eq!(after.router().find(&asked("/7")).map(|found| found.route.name.to_string()).unwrap(), "r0");
+    assert!(before.router().find(&asked("/7")).is_none(), "the old one is as it was");
 
     plan.upstreams.insert(0, [1001, 1002].into());
     let moved = world.build(&plan);

@@ -22,7 +22,8 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     if let Some(tls) = &config.tls {
         TlsServer::new(tls, Arc::default()).context("proxy.tls.client_ca_file")?;
     }
-    let store = FileStore::open(&config.store);
+    let Some(path) = config.store.file() else { return node_alone(&config) };
+    let store = FileStore::open(path);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let host = runtime.block_on(async {
         let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
@@ -61,7 +62,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         }
     }
     let set = &loaded.set;
-    let folder = config.store.parent().unwrap_or(std::path::Path::new("."));
+    let folder = config.base.as_path();
     let certificates = CertificateFiles::new(folder, Arc::default()).refresh(set).unwrap_or_default();
     for CertificateReport { name, problem, .. } in certificates {
         if let Some(problem) = problem {
@@ -85,12 +86,22 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     }
     println!(
         "{} is valid: {} routes, {} services, {} consumers, {} plugins",
-        config.store.display(),
+        path.display(),
         set.routes.len(),
         set.services.len(),
         set.consumers.len(),
         set.plugins.len()
     );
+    Ok(())
+}
+
+/// What a database has was checked when it was written.
+#[allow(clippy::print_stdout, reason = "the verb's output")]
+fn node_alone(config: &NodeConfig) -> anyhow::Result<()> {
+    if let Some(database) = config.store.database() {
+        config.cluster.keyring(&config.data, database.options.url.is_shared())?;
+    }
+    println!("the node's file is valid; what {} has is checked when it is written", config.store.shown());
     Ok(())
 }
 
