@@ -228,8 +228,8 @@ fn worker_faults(state: &NodeState) -> Vec<WorkerFault> {
     state.workers().into_iter().enumerate().filter_map(fault).collect()
 }
 
-fn whole_seconds(time: std::time::Duration) -> TimeSpan {
-    TimeSpan(std::time::Duration::from_secs(time.as_secs()))
+fn whole_seconds(time: Duration) -> TimeSpan {
+    TimeSpan(Duration::from_secs(time.as_secs()))
 }
 
 fn upstream(report: UpstreamReport) -> UpstreamStatus {
