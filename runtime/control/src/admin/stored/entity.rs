@@ -27,13 +27,19 @@ pub(super) enum Entity {
     Sni(Sni),
     Plugin(Plugin),
     /// What this version can't read.
-    Unreadable { name: String, body: Value, problem: String },
+    Unreadable {
+        name: String,
+        body: Value,
+        problem: String,
+    },
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum EntityView<'a> {
-    Chain { chain: Vec<ChainEntryView<'a>> },
+    Chain {
+        chain: Vec<ChainEntryView<'a>>,
+    },
     Service(ServiceView<'a>),
     Upstream(UpstreamView<'a>),
     Route(RouteView<'a>),
@@ -147,7 +153,15 @@ pub(super) fn moment(milliseconds: i64) -> Timestamp {
 pub(super) fn told_only(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Plugin => &[
-            "id", "created_at", "updated_at", "revision", "state", "reason", "generation", "digest", "used_by",
+            "id",
+            "created_at",
+            "updated_at",
+            "revision",
+            "state",
+            "reason",
+            "generation",
+            "digest",
+            "used_by",
             "used_by_count",
         ],
         _ => &["id", "created_at", "updated_at", "revision"],

@@ -74,7 +74,8 @@ mod tests {
             sent,
             json!({ "config": { "password": "a", "list": [{ "name": "y", "value": "c" }], "tokens": ["d", "f"] } })
         );
-        let mut sent = json!({ "config": { "pass": HIDDEN, "tokens": [HIDDEN], "list": [{ "name": "z", "value": HIDDEN }] } });
+        let mut sent =
+            json!({ "config": { "pass": HIDDEN, "tokens": [HIDDEN], "list": [{ "name": "z", "value": HIDDEN }] } });
         restore(&mut sent, Some(&stored), &Place::Root, &mut problems);
         let places: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(places, ["config.list[0].value", "config.pass", "config.tokens[0]"]);

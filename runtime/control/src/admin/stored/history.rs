@@ -12,7 +12,7 @@ use tollgate_model::Kind;
 use tollgate_store::database::{AuditEntry, Change, Edit, Row, Step};
 
 use super::Stored;
-use super::caller::{Caller, Segment, List, json, next_page};
+use super::caller::{Caller, List, Segment, json, next_page};
 use super::entity::moment;
 use super::parameters::revision_number;
 use super::plan;
@@ -138,7 +138,10 @@ async fn roll_back(caller: Caller, Segment(number): Segment<String>) -> Result<R
     let number = revision_number(&number).ok_or_else(no)?;
     let done = caller.write(&RollBack { caller: &caller, number }).await?;
     let Some(changes) = &done.written.outcome else { return Err(no()) };
-    done.answer(StatusCode::OK, &Changes { count: changes.len(), changes: &changes[..changes.len().min(SHOWN_CHANGES)] })
+    done.answer(
+        StatusCode::OK,
+        &Changes { count: changes.len(), changes: &changes[..changes.len().min(SHOWN_CHANGES)] },
+    )
 }
 
 /// What a write of many entities did.
@@ -169,7 +172,9 @@ impl Plan for RollBack<'_> {
             }
         }
         edits.retain(|edit| match edit {
-            Edit::Put(row) if row.kind == Kind::Key => row.owner.as_ref().is_some_and(|owner| brought_back.contains(owner)),
+            Edit::Put(row) if row.kind == Kind::Key => {
+                row.owner.as_ref().is_some_and(|owner| brought_back.contains(owner))
+            }
             Edit::Put(row) => row.kind != Kind::Token,
             Edit::Delete { kind, .. } => !matches!(kind, Kind::Token | Kind::Key),
         });
@@ -229,7 +234,8 @@ async fn audit(caller: Caller) -> Result<Response, Refusal> {
     let entries = caller.writer.feed().database().audit(after, size + 1).await?;
     let is_more = entries.len() > size as usize;
     let data: Vec<AuditView> = entries.into_iter().take(size as usize).map(AuditView::of).collect();
-    let next = data.last().filter(|_| is_more).map(|entry| next_page(&caller, &parameters, &entry.revision.to_string()));
+    let next =
+        data.last().filter(|_| is_more).map(|entry| next_page(&caller, &parameters, &entry.revision.to_string()));
     json(StatusCode::OK, &List { data, next })
 }
 
