@@ -47,6 +47,13 @@ fn built(folder: &str, name: &str) -> PathBuf {
     path
 }
 
+/// A program of others that `cargo xtask prove` installs: `target/peers/<path>`.
+pub fn peer(path: &str) -> PathBuf {
+    let path = target_folder().join("peers").join(path);
+    assert!(path.is_file(), "{} is missing: `cargo xtask prove` installs it", path.display());
+    path
+}
+
 /// The gateway of this build.
 pub(crate) fn gateway_binary() -> PathBuf {
     let path = profile_folder().join("tollgate");

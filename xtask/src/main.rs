@@ -13,6 +13,7 @@ mod dist;
 mod fuzz;
 mod prove;
 mod run;
+mod schemathesis;
 mod test;
 mod tidy;
 
@@ -22,6 +23,7 @@ mod prepare;
 mod process;
 mod progress;
 mod quickstart;
+mod schemathesis;
 mod toolchain;
 mod workspace;
 

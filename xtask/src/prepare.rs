@@ -36,6 +36,20 @@ pub const SLOWHTTPTEST: Program =
 pub const SSLSCAN: Program =
     Program { name: "sslscan", package: "sslscan", is_there: || process::find("sslscan").is_some() };
 
+/// `redis-cli` comes with it.
+pub const REDIS: Program =
+    Program { name: "redis-server", package: "redis-server", is_there: || process::find("redis-server").is_some() };
+
+/// Debian puts the server's programs below a folder of its version.
+pub const POSTGRES: Program =
+    Program { name: "PostgreSQL", package: "postgresql", is_there: postgres_is_there };
+
+fn postgres_is_there() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin/initdb")).any(|program| program.is_file())
+        || process::find("initdb").is_some()
+}
+
 /// Of the system's own Python, whatever other there is.
 pub const PYTHON_GRPC: Program =
     Program { name: "grpc for Python", package: "python3-grpcio", is_there: python_has_grpc };

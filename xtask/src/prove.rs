@@ -9,12 +9,14 @@ use crate::bench;
 use crate::prepare::Consent;
 use crate::process;
 use crate::progress::Steps;
+use crate::schemathesis;
 use crate::test;
 use crate::workspace::Workspace;
 
 pub fn run(workspace: &Workspace, consent: Consent, filter: Option<&str>) -> Result<()> {
     let mut steps = Steps::start();
     let mut report = Report::default();
+    steps.step("prepare Schemathesis", || schemathesis::prepare(workspace, consent))?;
     test::build(workspace, consent, &mut steps)?;
     steps.step("run the proofs", || run_proofs(workspace, filter, &mut report))?;
     if filter.is_none() {

@@ -46,6 +46,8 @@ pub fn build(workspace: &Workspace, consent: Consent, steps: &mut Steps) -> Resu
         prepare::SLOWHTTPTEST,
         prepare::SSLSCAN,
         prepare::PYTHON_GRPC,
+        prepare::REDIS,
+        prepare::POSTGRES,
     ];
     let toolchain = steps.step("prepare", || prepare::prepare(workspace, consent, &programs))?;
     let plugins: Vec<&Package> = workspace.plugins().collect();

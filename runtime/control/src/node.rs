@@ -13,8 +13,8 @@ pub use metrics::{Histogram, Labelled, NodeMetrics};
 pub use module::{ModuleState, ModuleView};
 pub use plugin::{PluginState, PluginStatus};
 pub use status::{
-    CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, ModuleCounts,
-    NodeStatus, Phase, TargetOut, TargetState, UpstreamStatus, WorkerFault, WorkerState,
+    BusStatus, CertificateState, CertificateStatus, ConfigurationStatus, DatabaseStatus, DegradedPlace, EntityCounts,
+    Failure, ModuleCounts, NodeStatus, Phase, Reach, TargetOut, TargetState, UpstreamStatus, WorkerFault, WorkerState,
 };
 
 /// What a node tells about itself. Called for every request of the admin and status listeners, on

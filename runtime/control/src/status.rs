@@ -76,6 +76,9 @@ async fn ready(State(node): State<Node>) -> Response {
     let status = node.status();
     let reason = match status.phase {
         Phase::Serving if !status.worker_faults.is_empty() => Some("a worker thread does not move"),
+        Phase::Serving if status.database.is_some_and(|database| database.too_stale) => {
+            Some("the database could not be asked for longer than store.max_stale")
+        }
         Phase::Serving => None,
         Phase::Starting => Some("no configuration serves yet"),
         Phase::Draining => Some("the node is draining"),

@@ -7,16 +7,25 @@ use secrecy::SecretString;
 /// The key is `tg_` and 32 letters and digits (190 random bits from the operating system). The prefix
 /// is its first 11 characters: it may be stored and shown, what is left to guess are 142 bits.
 pub fn generate_key() -> (SecretString, String) {
-    let mut key = String::with_capacity(MARK.len() + RANDOM_CHARACTERS);
-    key.push_str(MARK);
-    while key.len() < MARK.len() + RANDOM_CHARACTERS {
+    generate(MARK, RANDOM_CHARACTERS)
+}
+
+/// A new token for the admin API, `tgt_` and 40 letters and digits (238 random bits), and its first 12 characters.
+pub fn generate_token() -> (SecretString, String) {
+    generate(TOKEN_MARK, TOKEN_CHARACTERS)
+}
+
+fn generate(mark: &str, characters: usize) -> (SecretString, String) {
+    let mut key = String::with_capacity(mark.len() + characters);
+    key.push_str(mark);
+    while key.len() < mark.len() + characters {
         // One that is out of range is drawn anew; the rest of the division would favour some letters.
         let drawn = usize::from(random_byte()) & 0b11_1111;
         if let Some(&character) = ALPHABET.get(drawn) {
             key.push(char::from(character));
         }
     }
-    let prefix = key[..MARK.len() + PREFIX_CHARACTERS].to_owned();
+    let prefix = key[..mark.len() + PREFIX_CHARACTERS].to_owned();
     (SecretString::from(key), prefix)
 }
 
@@ -29,6 +38,8 @@ fn random_byte() -> u8 {
 /// So that secret scanners, and people, know what they found.
 const MARK: &str = "tg_";
 const RANDOM_CHARACTERS: usize = 32;
+const TOKEN_MARK: &str = "tgt_";
+const TOKEN_CHARACTERS: usize = 40;
 const PREFIX_CHARACTERS: usize = 8;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 

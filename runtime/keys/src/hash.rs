@@ -7,6 +7,7 @@ use secrecy::zeroize::Zeroizing;
 /// The secret that a cluster's key hashes depend on. Wiped from memory when dropped.
 pub struct Pepper {
     api_keys: Zeroizing<[u8; 32]>,
+    tokens: Zeroizing<[u8; 32]>,
 }
 
 impl Pepper {
@@ -20,7 +21,10 @@ impl Pepper {
     /// Each purpose has a key of its own, derived once; `bytes` themselves are not kept.
     pub fn from_bytes(bytes: [u8; 32]) -> Pepper {
         let bytes = Zeroizing::new(bytes);
-        Pepper { api_keys: Zeroizing::new(blake3::derive_key(API_KEYS, &*bytes)) }
+        Pepper {
+            api_keys: Zeroizing::new(blake3::derive_key(API_KEYS, &*bytes)),
+            tokens: Zeroizing::new(blake3::derive_key(TOKENS, &*bytes)),
+        }
     }
 
     /// The hash that an API key is stored and looked up by: keyed BLAKE3, about 0.1 µs.
@@ -35,6 +39,13 @@ impl Pepper {
     /// nothing from how many of its bits a stored one shares.
     pub fn hash_key(&self, key: &[u8]) -> KeyHash {
         KeyHash(*blake3::keyed_hash(&self.api_keys, key).as_bytes())
+    }
+}
+
+impl Pepper {
+    /// As [`Pepper::hash_key`], of a token of the admin API: no key is a token.
+    pub fn hash_token(&self, token: &[u8]) -> KeyHash {
+        KeyHash(*blake3::keyed_hash(&self.tokens, token).as_bytes())
     }
 }
 
@@ -57,6 +68,15 @@ impl KeyHash {
         &self.0
     }
 
+    /// 64 lower-case hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
+    }
+
+    pub fn from_hex(text: &str) -> Option<KeyHash> {
+        blake3::Hash::from_hex(text).ok().map(|hash| KeyHash(*hash.as_bytes()))
+    }
+
     /// The first 64 bits.
     pub(crate) fn bits(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -72,6 +92,7 @@ impl fmt::Debug for KeyHash {
 }
 
 const API_KEYS: &str = "tollgate 2026 api-key hash v1";
+const TOKENS: &str = "tollgate 2026 admin-token hash v1";
 
 #[cfg(test)]
 mod tests {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::entity::{ChainEntry, Consumer, Plugin, Route};
-use crate::{Condition, ConfigSet};
+use crate::entity::{ChainEntry, Consumer, Destination, Plugin, Route, Service};
+use crate::{Condition, ConfigSet, Kind};
 
 /// Plugins in the order they run: global, then service, then route entries, each level in its own
 /// order; an entry with the name of an outer one stands in the outer one's place.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chain {
     pub links: Vec<ChainLink>,
+    /// Why requests must not be served by it on this node.
+    pub broken: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,19 +35,53 @@ pub enum Level {
 impl ConfigSet {
     /// The first part of a request's chain on this route of the set.
     pub fn route_chain(&self, route: &Route) -> Chain {
-        let service = self.services.get(&route.service).map_or(&[][..], |service| &service.chain);
+        let service = self.services.get(&route.service);
+        let mut chain = service.map_or_else(|| self.global_chain(), |service| self.service_chain(service));
+        self.extend(&mut chain, &route.chain, Level::Route);
+        if let Some(reason) = self.why_broken(route) {
+            chain.broken = Some(reason);
+        }
+        chain
+    }
+
+    /// The same on a route of this service without entries of its own.
+    pub fn service_chain(&self, service: &Service) -> Chain {
+        let mut chain = self.global_chain();
+        self.extend(&mut chain, &service.chain, Level::Service);
+        chain
+    }
+
+    fn global_chain(&self) -> Chain {
         let mut chain = Chain::default();
         self.extend(&mut chain, &self.chain, Level::Global);
-        self.extend(&mut chain, service, Level::Service);
-        self.extend(&mut chain, &route.chain, Level::Route);
         chain
     }
 
     /// The second part, for this consumer of the set.
     pub fn consumer_chain(&self, consumer: &Consumer) -> Chain {
-        let mut chain = Chain::default();
+        let mut chain = Chain { broken: self.broken(Kind::Consumer, consumer.name.as_str()), ..Chain::default() };
         self.extend(&mut chain, &consumer.chain, Level::Consumer);
         chain
+    }
+
+    /// Why a route can't be served on this node, its plugins apart.
+    pub fn why_broken(&self, route: &Route) -> Option<String> {
+        let upstream = self.services.get(&route.service).and_then(|service| match &service.destination {
+            Destination::Upstream { upstream, .. } => Some(upstream.as_str()),
+            Destination::Host { .. } => None,
+        });
+        self.broken(Kind::Route, route.name.as_str())
+            .or_else(|| self.broken(Kind::Service, route.service.as_str()))
+            .or_else(|| self.broken(Kind::Upstream, upstream?))
+            .or_else(|| self.broken(Kind::Chain, Kind::GLOBAL))
+    }
+
+    fn broken(&self, kind: Kind, name: &str) -> Option<String> {
+        if self.broken.is_empty() {
+            return None;
+        }
+        let reason = self.broken.get(&(kind, name.to_owned()))?;
+        Some(format!("{kind} `{name}`: {reason}"))
     }
 
     /// What is allowed on this route but probably not meant.
@@ -65,8 +101,14 @@ impl ConfigSet {
 
     fn extend(&self, chain: &mut Chain, entries: &[ChainEntry], level: Level) {
         for entry in entries {
+            if let Some(reason) = self.broken(Kind::Plugin, entry.plugin.as_str()) {
+                chain.broken.get_or_insert(reason);
+            }
             // Leaving out a plugin would let requests pass that it should have stopped.
-            let plugin = self.plugins.get(&entry.plugin).expect("references of a set resolve");
+            let Some(plugin) = self.plugins.get(&entry.plugin) else {
+                chain.broken.get_or_insert_with(|| format!("there is no plugin `{}` on this node", entry.plugin));
+                continue;
+            };
             let link = ChainLink { plugin: Arc::clone(plugin), when: entry.when.clone(), level };
             match chain.links.iter_mut().find(|outer| outer.plugin.name == entry.plugin) {
                 Some(outer) => *outer = link,

@@ -14,6 +14,7 @@ pub mod problem;
 pub mod decode;
 pub mod entity;
 pub mod condition;
+pub mod secrets;
 pub mod set;
 pub mod chain;
 pub mod router;

@@ -1,7 +1,9 @@
 //! A whole, valid configuration.
 
+mod edit;
 mod overlap;
 mod references;
+mod typed;
 mod unique;
 
 use std::collections::BTreeMap;
@@ -11,7 +13,9 @@ use serde_json::Value;
 
 use crate::decode::{Decode, Fields, Place};
 use crate::entity::{Certificate, ChainEntry, Consumer, Plugin, Route, Service, Sni, Upstream};
-use crate::{Name, Problems};
+pub use edit::EntityEdit;
+
+use crate::{Kind, Name, Problems};
 
 /// Entities whose references all resolve. Immutable; shared by `Arc` between old and new sets where
 /// an entity did not change (`assemble` takes the previous set for that).
@@ -26,6 +30,9 @@ pub struct ConfigSet {
     pub plugins: BTreeMap<Name, Arc<Plugin>>,
     /// The global chain.
     pub chain: Vec<ChainEntry>,
+    /// What can't be used on this node, by kind and name, and why: of a set that was accepted elsewhere. Whatever
+    /// depends on it fails closed.
+    pub broken: BTreeMap<(Kind, String), String>,
 }
 
 impl ConfigSet {
@@ -80,6 +87,7 @@ fn decode(tree: &Value, previous: &ConfigSet, problems: &mut Problems) -> Option
         snis: snis.into_iter().map(|sni| reuse(sni, previous.snis.iter())).collect(),
         plugins,
         chain,
+        broken: BTreeMap::new(),
     })
 }
 

@@ -64,6 +64,9 @@ impl CompiledChain {
     /// Degraded when a plugin of the chain can't be served, whatever its `on_error`: that is for hooks
     /// that fail, and what never ran may be what decides access.
     pub fn compile(chain: &Chain, prepared: &Prepared) -> Result<Arc<CompiledChain>, Degraded> {
+        if let Some(reason) = &chain.broken {
+            return Err(Degraded(reason.as_str().into()));
+        }
         let mut links = Vec::with_capacity(chain.links.len());
         for link in &chain.links {
             match prepared.plugins.get(&link.plugin.name) {

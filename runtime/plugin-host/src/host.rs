@@ -9,6 +9,7 @@ use wasmtime::{Engine, Linker};
 use crate::config::HostConfig;
 use crate::engine::{self, Ticker};
 use crate::guest::Guest;
+use crate::module::stored::Stored;
 use crate::module::{Library, ModuleReport};
 use crate::ports::kv::KvStore;
 use crate::ports::sink::SinkHub;
@@ -22,6 +23,7 @@ pub struct Host {
     pub(crate) linker: Linker<Guest>,
     pub(crate) services: Arc<Services>,
     pub(crate) library: Library,
+    pub(crate) stored: Stored,
     last_plugin: AtomicU32,
     last_generation: AtomicU64,
     _ticker: Ticker,
@@ -65,6 +67,7 @@ impl Host {
         Ok(Arc::new(Host {
             _ticker: Ticker::start(&engine).map_err(|error| failed(&error))?,
             library: Library::start(config.instances).map_err(|error| failed(&error))?,
+            stored: Stored::new(&config.data),
             services: Arc::new(services),
             last_plugin: AtomicU32::new(0),
             last_generation: AtomicU64::new(0),
@@ -76,7 +79,11 @@ impl Host {
 
     /// Modules as the node has them, for people and machines to look at.
     pub fn modules(&self) -> Vec<ModuleReport> {
-        self.library.report()
+        let mut reports = self.library.report();
+        for report in &mut reports {
+            (report.from_cluster, report.overrides) = self.stored.stands(&report.name);
+        }
+        reports
     }
 
     /// Writes to sinks that were dropped because a queue was full.

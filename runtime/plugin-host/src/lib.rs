@@ -19,6 +19,7 @@
 mod abi;
 mod batch;
 mod chain;
+mod check;
 mod config;
 mod engine;
 mod error;
@@ -50,7 +51,8 @@ pub use error::{HookError, HookErrorKind};
 pub use exchange::{Authority, Exchange, Home, Origin, PreparedAnswer, RequestHead, ResponseHead, ResponseSide};
 pub use host::Host;
 pub use masking::masked_target;
-pub use module::{Hooks, Manifest, ModuleGeneration, ModuleReport, ModuleState};
+pub use module::stored::{ModuleSource, StoredModule};
+pub use module::{Hooks, Manifest, ModuleAbout, ModuleGeneration, ModuleReport, ModuleState};
 pub use plugin::{PluginUse, Subscription};
 pub use ports::directory::{Directory, Identity};
 pub use prepare::{Degraded, Prepared, Unprepared};

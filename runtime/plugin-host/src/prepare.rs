@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tollgate_model::entity::{OnError, Plugin};
 use tollgate_model::problem::Complaint;
-use tollgate_model::{ConfigSet, Name};
+use tollgate_model::{ConfigSet, Kind, Name};
 
 use crate::host::Host;
 use crate::instance::{Fault, Instance};
@@ -63,12 +63,41 @@ impl Host {
         self.prepare_all(set, &Before { previous: &Prepared::default(), starting: true }).await.map_err(unprepared)
     }
 
+    /// As [`Host::prepare`], of a set that was accepted elsewhere: nothing of it is refused. What a module does not take,
+    /// or a module that is not there yet, degrades its plugins and nothing else.
+    pub async fn prepare_following(&self, set: &ConfigSet, previous: &Prepared) -> Prepared {
+        let mut prepared = match self.prepare_all(set, &Before { previous, starting: true }).await {
+            Ok(prepared) => prepared,
+            Err(unprepared) => {
+                // Every plugin may degrade, so there is no such answer; whatever comes fails closed.
+                let reason = Degraded("its module could not be asked".into());
+                let plugins = set.plugins.keys().map(|name| (name.clone(), Err(reason.clone())));
+                Prepared { plugins: plugins.collect(), problems: unprepared.problems }
+            }
+        };
+        for ((kind, name), reason) in &set.broken {
+            if let (Kind::Plugin, Ok(name)) = (kind, Name::parse(name)) {
+                prepared.plugins.insert(name, Err(Degraded(reason.as_str().into())));
+            }
+        }
+        prepared
+    }
+
     /// What modules refuse of the settings in a set that is not going to serve.
     pub async fn settings_problems(&self, set: &ConfigSet, previous: &Prepared) -> Vec<SettingsProblem> {
+        self.refused_settings(set, previous, |unfit| !unfit.for_now).await
+    }
+
+    pub(crate) async fn refused_settings(
+        &self,
+        set: &ConfigSet,
+        previous: &Prepared,
+        counts: impl Fn(&Unfit) -> bool,
+    ) -> Vec<SettingsProblem> {
         let mut found = Vec::new();
         for (module, plugins) in by_module(set) {
             let prepared = self.prepare_module(module, &plugins, &Before { previous, starting: false }).await;
-            found.extend(prepared.err().filter(|unfit| !unfit.for_now).into_iter().flat_map(|unfit| unfit.problems));
+            found.extend(prepared.err().filter(&counts).into_iter().flat_map(|unfit| unfit.problems));
         }
         found
     }
@@ -265,12 +294,12 @@ fn by_module(set: &ConfigSet) -> BTreeMap<&Name, Vec<&Arc<Plugin>>> {
 }
 
 /// Why a build does not serve its uses.
-struct Unfit {
+pub(crate) struct Unfit {
     problems: Vec<SettingsProblem>,
     /// Nothing was refused: the node had no instance or no time to ask.
-    for_now: bool,
+    pub(crate) for_now: bool,
     /// There is no build to ask yet.
-    waiting: bool,
+    pub(crate) waiting: bool,
 }
 
 impl Unfit {

@@ -33,8 +33,17 @@ impl SettingsProblem {
 
 /// Where settings are not as the module's schema wants them.
 pub(crate) fn schema_problems(module: &ModuleGeneration, plugin: &Name, settings: &Value) -> Vec<SettingsProblem> {
-    let schema = &module.manifest().settings_schema;
-    let errors = module.schema().iter_errors(settings);
+    problems_by(module.schema(), &module.manifest().settings_schema, plugin, settings)
+}
+
+/// As [`schema_problems`], by a schema and what was made of it.
+pub(crate) fn problems_by(
+    validator: &jsonschema::Validator,
+    schema: &Value,
+    plugin: &Name,
+    settings: &Value,
+) -> Vec<SettingsProblem> {
+    let errors = validator.iter_errors(settings);
     let mut problems: Vec<_> = errors.flat_map(|error| explained(&error, schema, settings, plugin)).collect();
     // Of what is neither of the right type nor one of the right values both are said.
     problems.dedup();

@@ -1,53 +1,62 @@
 //! Consumers and credentials of a snapshot.
 
+mod identity;
+mod people;
+mod recent;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use http::{HeaderName, HeaderValue};
-use tollgate_keys::{KeyIndex, Pepper};
-use tollgate_model::ConfigSet;
+use tollgate_keys::{Credentials, Pepper};
 use tollgate_model::entity::Consumer;
+use tollgate_model::{ConfigSet, Name};
 use tollgate_plugin_host::{CompiledChain, Degraded, Directory, Identity, Prepared};
+
+use crate::snapshot::{Change, changes};
+pub(crate) use people::People;
 
 /// What a request may need of all consumers.
 pub struct ConsumerDirectory {
     people: Arc<People>,
-    /// Only consumers with a chain.
-    chains: HashMap<Arc<str>, Result<Arc<CompiledChain>, Degraded>, RandomState>,
+    chains: Arc<Chains>,
 }
 
-/// Consumers and keys: the same from snapshot to snapshot as long as no consumer changes.
-struct People {
-    pepper: Arc<Pepper>,
-    keys: KeyIndex<Arc<Identity>>,
-    by_name: HashMap<Arc<str>, Arc<Identity>, RandomState>,
+/// Only of consumers with a chain.
+type Chains = HashMap<Arc<str>, Result<Arc<CompiledChain>, Degraded>, RandomState>;
+
+/// What a directory is made of.
+pub(crate) struct Census<'a> {
+    pub(crate) set: &'a ConfigSet,
+    pub(crate) credentials: &'a Arc<Credentials>,
+    pub(crate) prepared: &'a Prepared,
 }
 
 impl ConsumerDirectory {
-    /// `previous`: the directory before and the set it was made of.
-    pub(crate) fn build(
-        set: &ConfigSet,
-        prepared: &Prepared,
-        pepper: &Arc<Pepper>,
-        previous: Option<(&ConsumerDirectory, &ConfigSet)>,
-    ) -> ConsumerDirectory {
-        let people = match previous {
-            Some((directory, old)) if same_consumers(old, set) => Arc::clone(&directory.people),
-            _ => Arc::new(People::build(set, pepper)),
+    /// Of nobody.
+    pub(crate) fn empty(pepper: Arc<Pepper>) -> ConsumerDirectory {
+        ConsumerDirectory { people: Arc::new(People::nobody(pepper)), chains: Arc::default() }
+    }
+
+    /// The one after this one, which was made of `last`. `is_changed`: plugins that are not what they were.
+    pub(crate) fn next(
+        self: &Arc<Self>,
+        last: &ConfigSet,
+        census: &Census<'_>,
+        is_changed: impl Fn(&Name) -> bool,
+    ) -> Arc<ConsumerDirectory> {
+        let consumers = changes(&last.consumers, &census.set.consumers);
+        let people = match consumers.is_empty() && self.people.know(census.credentials) {
+            true => Arc::clone(&self.people),
+            false => Arc::new(self.people.next(&consumers, census.credentials)),
         };
-        let with_chain = set.consumers.values().filter(|consumer| !consumer.chain.is_empty());
-        let chains = with_chain.map(|consumer| {
-            let name = consumer.name.shared();
-            let old = previous.and_then(|(directory, _)| directory.chains.get(&name));
-            // The same chain keeps its identity: requests on their way hold it weakly.
-            let chain = match (CompiledChain::compile(&set.consumer_chain(consumer), prepared), old) {
-                (Ok(new), Some(Ok(old))) if *new == **old => Ok(Arc::clone(old)),
-                (chain, _) => chain,
-            };
-            (name, chain)
-        });
-        ConsumerDirectory { people, chains: chains.collect() }
+        let chains = self.next_chains(&consumers, census, is_changed);
+        match Arc::ptr_eq(&people, &self.people) && Arc::ptr_eq(&chains, &self.chains) {
+            true => Arc::clone(self),
+            false => Arc::new(ConsumerDirectory { people, chains }),
+        }
     }
 
     pub(crate) fn chain(&self, identity: &Identity) -> Option<&Result<Arc<CompiledChain>, Degraded>> {
@@ -57,68 +66,52 @@ impl ConsumerDirectory {
     pub(crate) fn chains(&self) -> impl Iterator<Item = (&Arc<str>, &Result<Arc<CompiledChain>, Degraded>)> {
         self.chains.iter()
     }
-}
 
-impl People {
-    fn build(set: &ConfigSet, pepper: &Arc<Pepper>) -> People {
-        let mut by_name = HashMap::default();
-        let mut keys = Vec::new();
-        for consumer in set.consumers.values() {
-            by_name.insert(consumer.name.shared(), Arc::new(identity(consumer, None, true)));
-            for key in &consumer.keys {
-                let hash = pepper.hash_key(key.key.expose().as_bytes());
-                keys.push((hash, Arc::new(identity(consumer, Some(key.id.shared()), false))));
-            }
+    /// What may take long to drop.
+    pub(crate) fn people(&self) -> &Arc<People> {
+        &self.people
+    }
+
+    fn next_chains(
+        &self,
+        consumers: &[Change<'_, Arc<Consumer>>],
+        census: &Census<'_>,
+        is_changed: impl Fn(&Name) -> bool,
+    ) -> Arc<Chains> {
+        let known = self.chains.keys().filter_map(|name| census.set.consumers.get(&**name));
+        let affected = known.filter(|consumer| consumer.chain.iter().any(|entry| is_changed(&entry.plugin)));
+        let with_chain = |consumer: &&Arc<Consumer>| !consumer.chain.is_empty();
+        let remade: Vec<_> =
+            affected.chain(consumers.iter().filter_map(|change| change.new)).filter(with_chain).collect();
+        let gone = |change: &&Change<'_, Arc<Consumer>>| {
+            change.old.is_some_and(|old| with_chain(&old)) && !change.new.is_some_and(|new| with_chain(&new))
+        };
+        let gone: Vec<&Name> = consumers.iter().filter(gone).map(|change| change.name).collect();
+        if remade.is_empty() && gone.is_empty() {
+            return Arc::clone(&self.chains);
         }
-        // Doubled keys were refused with the configuration.
-        let keys = KeyIndex::build(keys).unwrap_or_else(|_| unreachable!("a set has no key twice"));
-        People { pepper: Arc::clone(pepper), keys, by_name }
+        let mut chains = Chains::clone(&self.chains);
+        gone.into_iter().for_each(|name| drop(chains.remove(name.as_str())));
+        for consumer in remade {
+            let name = consumer.name.shared();
+            // The same chain keeps its identity: requests on their way hold it weakly.
+            let compiled = CompiledChain::compile(&census.set.consumer_chain(consumer), census.prepared);
+            let chain = match (compiled, self.chains.get(&name)) {
+                (Ok(new), Some(Ok(old))) if *new == **old => Ok(Arc::clone(old)),
+                (chain, _) => chain,
+            };
+            chains.insert(name, chain);
+        }
+        Arc::new(chains)
     }
 }
 
 impl Directory for ConsumerDirectory {
     fn find_key(&self, key: &[u8]) -> Option<Arc<Identity>> {
-        self.people.keys.find(&self.people.pepper.hash_key(key)).cloned()
+        self.people.find_key(key)
     }
 
     fn find_anonymous(&self, consumer: &str) -> Option<Arc<Identity>> {
-        self.people.by_name.get(consumer).cloned()
-    }
-}
-
-fn same_consumers(old: &ConfigSet, new: &ConfigSet) -> bool {
-    old.consumers.len() == new.consumers.len()
-        && old.consumers.values().zip(new.consumers.values()).all(|(old, new)| Arc::ptr_eq(old, new))
-}
-
-fn identity(consumer: &Consumer, credential_id: Option<Arc<str>>, anonymous: bool) -> Identity {
-    let mut headers = Vec::new();
-    let mut tell = |name: &'static str, value: &str| {
-        // Texts that no field can carry (a control character in a custom id) are left out.
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.push((HeaderName::from_static(name), value));
-        }
-    };
-    tell("x-consumer-id", consumer.name.as_str());
-    tell("x-consumer-username", consumer.name.as_str());
-    if let Some(custom_id) = &consumer.custom_id {
-        tell("x-consumer-custom-id", custom_id);
-    }
-    if !consumer.groups.is_empty() {
-        tell("x-consumer-groups", &consumer.groups.join(", "));
-    }
-    if let Some(credential) = &credential_id {
-        tell("x-credential-identifier", credential);
-    }
-    if anonymous {
-        tell("x-anonymous-consumer", "true");
-    }
-    Identity {
-        consumer_id: consumer.name.shared(),
-        consumer_name: consumer.name.shared(),
-        custom_id: consumer.custom_id.as_deref().map(Arc::from),
-        credential_id,
-        anonymous,
-        headers,
+        self.people.find_anonymous(consumer)
     }
 }

@@ -57,5 +57,5 @@ pub use tls::{
     BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,
     TlsConfig, TlsServer,
 };
-pub use upstream::{HealthChecks, TargetReport, UpstreamHealth, UpstreamReport};
+pub use upstream::{HealthChecks, Healths, TargetReport, UpstreamHealth, UpstreamReport};
 pub use worker::{Listener, WorkerHandle, spawn};

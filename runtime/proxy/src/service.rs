@@ -89,7 +89,7 @@ fn routed(snapshot: &Snapshot, head: &mut RequestHead) -> Result<Option<Arc<Rout
         let asked = head.method == Method::OPTIONS;
         return if asked { Ok(None) } else { Err(ErrorKind::BadRequest("the request target is not valid")) };
     }
-    let RouteMatch { route, matched_prefix } = snapshot.router.find(head).ok_or(ErrorKind::NoRoute)?;
+    let RouteMatch { route, matched_prefix } = snapshot.router().find(head).ok_or(ErrorKind::NoRoute)?;
     head.route = Arc::clone(&route.name);
     head.service = Arc::clone(&route.service.name);
     if route.strip_path && matched_prefix > 0 {

@@ -124,7 +124,7 @@ fn start(
                     stages: Stages::default(),
                     config,
                 });
-                shared.serve_by(snapshot);
+                shared.plugins.told_of_swap(snapshot.uses());
                 run(shared, sources, swapped, drain).await;
             }),
             Err(error) => {
@@ -254,10 +254,15 @@ impl Shared {
         self.metrics.connections_open.set(self.admission.open_at(self.index) as u64);
     }
 
+    /// Takes no longer than what changed takes.
     fn serve_by(&self, snapshot: Arc<Snapshot>) {
-        self.plugins.told_of_swap(snapshot.uses());
-        self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
-        let old = self.snapshot.replace(snapshot);
+        let old = self.snapshot.replace(Arc::clone(&snapshot));
+        if !snapshot.has_uses_of(&old) {
+            self.plugins.told_of_swap(snapshot.uses());
+        }
+        if !snapshot.has_services_of(&old) {
+            self.pool.sweep(|endpoint| snapshot.endpoints().holds(endpoint));
+        }
         // The last holder of an old snapshot frees it: not a worker, if another thread still has it.
         drop(old);
     }
@@ -265,8 +270,7 @@ impl Shared {
     fn keep_house(&self) {
         let snapshot = self.snapshot();
         let now = Instant::now();
-        for endpoint in snapshot.endpoints().iter().filter(|endpoint| endpoint.load() > 0 || self.pool.keeps(endpoint))
-        {
+        for endpoint in self.pool.endpoints() {
             // Connections that are kept would lead to its old address for ever.
             endpoint.refresh_name(now);
         }

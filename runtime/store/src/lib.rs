@@ -1,7 +1,7 @@
 //! Where a configuration comes from.
 //!
-//! Today there is one store, the read-only [`mod@file`]; SQLite (one node) and Postgres (a cluster) come
-//! beside it as modules of their own, behind one trait and one conformance suite.
+//! A read-only [`mod@file`], or a [`database`]: SQLite (one node) and Postgres (a cluster), behind one type with one
+//! suite of tests.
 //!
 //! Invariants
 //! - What leaves a store is a whole, valid [`ConfigSet`](tollgate_model::ConfigSet), or a
@@ -10,6 +10,7 @@
 //!   stands in the file under a key such as `key` or `password`.
 //! - The environment is read by the caller only, through a closure.
 
+pub mod database;
 pub mod document;
 pub mod file;
 #[cfg(any(test, fuzzing))]

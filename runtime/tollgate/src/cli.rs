@@ -24,6 +24,8 @@ enum Verb {
     Upgrade(UpgradeArgs),
     /// Checks both configuration files, and plugin settings against their modules, without serving.
     Validate(ValidateArgs),
+    /// Makes a key for a cluster and prints it as a line of a key file.
+    Keygen(KeygenArgs),
 }
 
 #[derive(Debug, Args)]
@@ -31,6 +33,16 @@ pub struct ConfigArgs {
     /// The node's file; paths in it start at its folder.
     #[arg(short, long, value_name = "FILE", default_value = "tollgate.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct KeygenArgs {
+    /// Writes it to a new file that only its owner may read, instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Puts it in front of the keys that the file has: it is what seals from the next start on.
+    #[arg(long, requires = "file")]
+    pub add: bool,
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +95,7 @@ impl Cli {
             Verb::Run(args) => cmd::run::run(&args),
             Verb::Upgrade(args) => cmd::upgrade::run(&args),
             Verb::Validate(args) => cmd::validate::run(&args),
+            Verb::Keygen(args) => cmd::keygen::run(&args),
         }
     }
 }

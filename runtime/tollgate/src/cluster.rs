@@ -1,12 +1,14 @@
-//! This node's part in its cluster: the database that it follows, the bus that tells it when, and what it tells the
-//! others.
+//! This node's part in its cluster: the database that it follows and writes, the bus that tells it when, and what it
+//! tells the others.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use tollgate_control::bus::{Bus, Hint};
+use tollgate_control::bus::Bus;
 use tollgate_control::configuration::{self, Beginning, Feed, OpenOptions};
+use tollgate_control::writer::{SettingsCheck, Writer, first_token};
 use tollgate_keys::Pepper;
 use tollgate_store::database::Heartbeat;
 
@@ -15,17 +17,23 @@ use crate::config::{DatabaseConfig, NodeConfig};
 pub struct Membership {
     pub feed: Feed,
     pub bus: Bus,
+    writer: Writer,
     /// Of this process.
-    pub node_id: String,
+    node_id: String,
     name: String,
     keep_revisions: u64,
+    token_file: PathBuf,
 }
 
 impl Membership {
     /// Opens the database, or what this node has of it.
-    pub async fn open(config: &NodeConfig, database: &DatabaseConfig) -> anyhow::Result<Membership> {
+    pub async fn open(
+        config: &NodeConfig,
+        database: &DatabaseConfig,
+        settings: Arc<dyn SettingsCheck>,
+    ) -> anyhow::Result<Membership> {
         let is_shared = database.options.url.is_shared();
-        let keyring = config.cluster.keyring(&config.data, !is_shared)?;
+        let keyring = config.cluster.keyring(&config.data, is_shared)?;
         let options = OpenOptions {
             database: database.options.clone(),
             replica: config.data.join("replica.db"),
@@ -39,13 +47,36 @@ impl Membership {
             Some(redis) => Bus::start(redis.options.clone(), &cluster_id, &node_id),
             None => Bus::none(),
         };
-        let name = config.name.clone();
-        Ok(Membership { feed, bus, node_id, name, keep_revisions: database.keep_revisions })
+        let announcing = bus.clone();
+        let announce = Box::new(move |revision: &tollgate_store::database::Revision| announcing.publish(revision.number));
+        let writer = Writer::new(feed.clone(), config.name.clone(), settings, announce);
+        Ok(Membership {
+            feed,
+            bus,
+            writer,
+            node_id,
+            name: config.name.clone(),
+            keep_revisions: database.keep_revisions,
+            token_file: config.data.join("admin.token"),
+        })
     }
 
     /// What keys are hashed with.
     pub fn pepper(&self) -> Arc<Pepper> {
         self.feed.vault().pepper()
+    }
+
+    /// The node is this process's: from here on it writes. A predecessor may take a moment to let go.
+    pub async fn take_over(&self, admin: &OnceLock<Writer>) -> anyhow::Result<()> {
+        self.feed.database().take_over(PREDECESSOR).await?;
+        match first_token(&self.writer, &self.token_file).await {
+            Ok(true) => tracing::info!(file = %self.token_file.display(), "made a token for the admin API"),
+            Ok(false) => {}
+            // Whoever has none can do nothing; everything else goes on.
+            Err(error) => tracing::warn!(%error, "no first token for the admin API"),
+        }
+        let _ = admin.set(self.writer.clone());
+        Ok(())
     }
 
     /// For ever: follows, tells, tidies up.
@@ -59,12 +90,18 @@ impl Membership {
         tokio::join!(self.feed.run(), self.feed.beat(node), self.hear(), self.prune());
     }
 
+    /// Says goodbye, so that nobody waits for this node.
+    pub async fn leave(&self) {
+        let goodbye = self.feed.database().left(&self.node_id);
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+
     /// Hints of others.
     async fn hear(&self) {
         let mut hints = self.bus.hints();
         while hints.changed().await.is_ok() {
-            let hint = hints.borrow_and_update().clone();
-            self.feed.hint(hint.and_then(|hint: Hint| hint.revision));
+            let hint = *hints.borrow_and_update();
+            self.feed.hint(hint.and_then(|hint| hint.revision));
         }
         std::future::pending::<()>().await;
     }
@@ -81,3 +118,5 @@ impl Membership {
 }
 
 const PRUNE: Duration = Duration::from_secs(600);
+const PREDECESSOR: Duration = Duration::from_secs(10);
+const GOODBYE: Duration = Duration::from_secs(1);

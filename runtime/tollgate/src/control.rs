@@ -18,10 +18,10 @@ pub struct Control {
 }
 
 impl Control {
-    pub fn new(status: TcpListener, admin: TcpListener, view: Arc<dyn NodeView>) -> Control {
+    pub fn new(status: TcpListener, admin: TcpListener, view: Arc<dyn NodeView>, options: AdminOptions) -> Control {
         let (stop, stopped) = watch::channel(false);
         let status = serve_status(status, Arc::clone(&view), told(stopped.clone()));
-        let admin = serve_admin(admin, view, AdminOptions::default(), told(stopped));
+        let admin = serve_admin(admin, view, options, told(stopped));
         let both = async move {
             let (status, admin) = tokio::join!(status, admin);
             if let Err(error) = status.and(admin) {

@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod inherited;
 mod listeners;
 mod log_output;
+mod modules;
 mod node;
 mod reconciler;
 mod settings_report;

@@ -2,10 +2,12 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use tollgate_control::AdminOptions;
+use tollgate_control::writer::Writer;
 use tollgate_keys::Pepper;
 use tollgate_limits::Local;
 use tollgate_plugin_host::Host;
@@ -20,12 +22,13 @@ use crate::control::Control;
 use crate::descriptors;
 use crate::inherited::Inherited;
 use crate::listeners::{Addresses, Listeners};
+use crate::modules::{Settings, StoredBytes};
 use crate::reconciler::{FileSource, Followed, Reconciler, Source};
 use crate::signals::Signals;
 use crate::state::{NodeState, Phase};
 use crate::supervisor;
 use crate::upgrade::{self, Door, Launch, Predecessor, Upgrades};
-use crate::view::View;
+use crate::view::{DatabaseView, View};
 
 /// How this process came to be, and how its successor will.
 pub struct Beginning<'a> {
@@ -69,7 +72,9 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
     let (state, limiter) = (Arc::new(NodeState::new()), Arc::new(Local::new()));
     let host = Host::start(config.plugins.clone(), Arc::clone(&limiter))?;
     let view = Arc::new(View::new(&config, Arc::clone(&state), Arc::clone(&host), Arc::clone(&limiter)));
-    let mut control = Control::new(listeners.status, listeners.admin, view);
+    let writer = Arc::new(OnceLock::new());
+    let options = admin_options(&config, &writer);
+    let mut control = Control::new(listeners.status, listeners.admin, Arc::clone(&view) as _, options);
     if predecessor.is_none() {
         // Probes see a node that starts. A successor leaves them to its predecessor until it serves.
         control.begin();
@@ -79,7 +84,13 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
     let certificates = Arc::new(Certificates::default());
     let tls = tls_server(&config, &certificates)?;
     let membership = match config.store.database() {
-        Some(database) => Some(Membership::open(&config, database).await?),
+        Some(database) => {
+            let membership = Membership::open(&config, database, Arc::new(Settings(Arc::clone(&host)))).await?;
+            host.has_source(StoredBytes::of(&membership.feed));
+            let (feed, bus) = (membership.feed.clone(), membership.bus.clone());
+            view.has_database(DatabaseView { feed, bus, max_stale: database.max_stale });
+            Some(membership)
+        }
         None => None,
     };
     let (mut reconciler, watch) =
@@ -96,6 +107,9 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
     state.has_workers(metrics.clone());
     // Who sees the node ready can ask it for an upgrade. A successor has to be given the node first.
     let opened = predecessor.is_none().then(|| door(&config));
+    if let (Some(membership), None) = (&membership, predecessor) {
+        membership.take_over(&writer).await?;
+    }
     state.enter(Phase::Serving);
     if predecessor.is_some() {
         control.begin();
@@ -105,6 +119,10 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let mut end = End::Stopped;
     if settled(&config, predecessor).await {
+        if let (Some(membership), Some(_)) = (&membership, predecessor) {
+            // Until it lets go of the database, the admin API is answered with 503.
+            membership.take_over(&writer).await?;
+        }
         let upgrades = Upgrades {
             launch: &launch,
             estate: &estate,
@@ -129,10 +147,21 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
         control.end().await;
     }
     drain(&config, &state, workers, end, &mut signals).await;
+    if let Some(membership) = &membership {
+        membership.leave().await;
+    }
     tokio::task::spawn_blocking(move || host.flush_sinks(SINK_PATIENCE)).await?;
     control.end().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn admin_options(config: &NodeConfig, writer: &Arc<OnceLock<Writer>>) -> AdminOptions {
+    AdminOptions {
+        hosts: config.admin.hosts.clone(),
+        public_url: config.admin.public_url.clone(),
+        writer: config.store.database().map(|_| Arc::clone(writer)),
+    }
 }
 
 /// Passed sockets first. One that nobody would accept from is an error, unless a predecessor drains it.

@@ -61,17 +61,17 @@ impl Reconciler {
         loop {
             watch.follow(always.iter().cloned().chain(self.serving.tls_files()).collect());
             let pause = if self.serving.certificates_unsettled() { FILES_SETTLE } else { REGULARLY };
-            let files = tokio::select! {
-                // A change of the cluster's configuration need not wait for a look at the files.
-                biased;
-                () = self.source.changed() => false,
-                () = watch.changed() => true,
-                // A build that took its time is compiled.
-                () = self.serving.module_ready() => true,
-                // Certificates grow old without a change.
-                () = tokio::time::sleep(pause) => true,
+            let woken = woken(&mut self.source, &mut watch, &self.serving.host, pause);
+            tokio::pin!(woken);
+            let files = loop {
+                tokio::select! {
+                    files = &mut woken => break files,
+                    // Requests on their way hold what is left of an earlier snapshot.
+                    () = tokio::time::sleep(REQUESTS_END), if self.serving.builder.let_go() => {}
+                }
             };
             self.reconcile(files, workers).await;
+            self.serving.builder.let_go();
             self.serving.refresh_certificates();
         }
     }
@@ -104,6 +104,20 @@ impl Reconciler {
     }
 }
 
+/// Whether files are to be looked at.
+async fn woken(source: &mut Source, watch: &mut Watch, host: &Host, pause: Duration) -> bool {
+    tokio::select! {
+        // A change of the cluster's configuration need not wait for a look at the files.
+        biased;
+        () = source.changed() => false,
+        () = watch.changed() => true,
+        // A build that took its time is compiled.
+        () = host.module_ready() => true,
+        // Certificates grow old without a change.
+        () = tokio::time::sleep(pause) => true,
+    }
+}
+
 impl Source {
     /// What it has is not what it had. A file is watched by others.
     async fn changed(&mut self) {
@@ -116,4 +130,6 @@ impl Source {
 
 /// How long the two files of a certificate may not fit each other while they are replaced.
 const FILES_SETTLE: Duration = Duration::from_millis(500);
+/// How often it is looked whether requests have let go of what is left of earlier snapshots.
+const REQUESTS_END: Duration = Duration::from_secs(5);
 const REGULARLY: Duration = Duration::from_secs(3600);

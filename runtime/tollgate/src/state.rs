@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use tollgate_model::ConfigSet;
 use tollgate_plugin_host::Prepared;
-use tollgate_proxy::{UpstreamHealth, WorkerMetrics};
+use tollgate_proxy::{Healths, WorkerMetrics};
 
 use crate::certificates::CertificateReport;
 
@@ -40,7 +40,7 @@ pub struct Serving {
     /// Why the file of the authorities of client certificates can't be used as it is.
     pub client_ca_problem: Option<String>,
     /// How upstreams are, as it changes.
-    pub healths: Vec<Arc<UpstreamHealth>>,
+    pub healths: Healths,
     pub last_error: Option<(String, SystemTime)>,
 }
 

@@ -1,11 +1,15 @@
 //! The node as the control crate's listeners show it.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use tollgate_control::bus::Bus;
+use tollgate_control::configuration::Feed;
 
 use tollgate_control::node::{
-    CertificateState, CertificateStatus, ConfigurationStatus, DegradedPlace, EntityCounts, Failure, Histogram,
-    Labelled, ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus,
+    BusStatus, CertificateState, CertificateStatus, ConfigurationStatus, DatabaseStatus, DegradedPlace, EntityCounts,
+    Failure, Histogram,
+    Labelled, ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, Reach,
     TargetOut, TargetState, UpstreamStatus, WorkerFault, WorkerState,
 };
 use tollgate_control::{NodeView, Timestamp};
@@ -29,13 +33,26 @@ pub struct View {
     state: Arc<NodeState>,
     host: Arc<Host>,
     limiter: Arc<Local>,
+    database: OnceLock<DatabaseView>,
+}
+
+/// What is shown of a node's database.
+pub struct DatabaseView {
+    pub feed: Feed,
+    pub bus: Bus,
+    pub max_stale: Option<Duration>,
 }
 
 impl View {
     pub fn new(config: &NodeConfig, state: Arc<NodeState>, host: Arc<Host>, limiter: Arc<Local>) -> View {
-        let source = format!("file:{}", config.store.display());
+        let source = config.store.shown();
         let (name, listens_for_tls) = (config.name.clone(), config.tls.is_some());
-        View { name, source, workers: config.workers, listens_for_tls, state, host, limiter }
+        View { name, source, workers: config.workers, listens_for_tls, state, host, limiter, database: OnceLock::new() }
+    }
+
+    /// Known only once it was opened: probes see a node that starts.
+    pub fn has_database(&self, database: DatabaseView) {
+        let _ = self.database.set(database);
     }
 }
 
@@ -65,11 +82,13 @@ impl NodeView for View {
             configuration: ConfigurationStatus {
                 source: self.source.clone(),
                 digest: serving.digest,
+                revision: serving.revision,
                 loaded_at: serving.loaded_at.map(Timestamp),
                 generation: serving.generation,
                 last_error: serving.last_error.map(failure),
             },
-            counts: EntityCounts::of(&serving.set),
+            database: self.database.get().map(DatabaseView::status),
+            counts: self.counts(&serving.set),
             degraded_places: degraded_places(places, &serving.certificates, serving.client_ca_problem),
             certificates: serving.certificates.into_iter().map(certificate).collect(),
             upstreams: serving.healths.iter().map(|health| upstream(health.report())).collect(),
@@ -124,6 +143,43 @@ impl NodeView for View {
             reloads_refused: serving.refused,
             held_bodies: totals.held_bodies,
             limiter_counters: self.limiter.len() as u64,
+        }
+    }
+}
+
+impl View {
+    fn counts(&self, set: &ConfigSet) -> EntityCounts {
+        let counts = EntityCounts::of(set);
+        match self.database.get() {
+            Some(database) => EntityCounts { credentials: database.feed.known().credentials.len(), ..counts },
+            None => counts,
+        }
+    }
+}
+
+impl DatabaseView {
+    fn status(&self) -> DatabaseStatus {
+        let feed = self.feed.status();
+        let bus = self.bus.state();
+        let too_stale = feed.stale_for.zip(self.max_stale).is_some_and(|(stale, most)| stale > most);
+        DatabaseStatus {
+            state: if feed.problem.is_some() { Reach::Away } else { Reach::Connected },
+            revision: feed.revision,
+            stale_for: feed.stale_for.map(whole_seconds),
+            too_stale,
+            problem: feed.problem,
+            loads: feed.loads,
+            steps: feed.steps,
+            bus: BusStatus {
+                state: match (bus.kind.is_some(), bus.connected) {
+                    (false, _) => Reach::Absent,
+                    (true, true) => Reach::Connected,
+                    (true, false) => Reach::Away,
+                },
+                problem: bus.last_error,
+                received: bus.received,
+                published: bus.published,
+            },
         }
     }
 }

@@ -63,8 +63,9 @@ impl Known {
 
     /// As [`Known::of_rows`], sharing with what was known before what is equal.
     pub fn anew(&self, revision: Revision, rows: impl IntoIterator<Item = Row>, vault: &Vault) -> Known {
-        let next = Known::of_rows(revision, rows, vault);
-        Known { set: Arc::new(next.set.sharing(&self.set)), ..next }
+        let mut next = Known::of_rows(revision, rows, vault);
+        Arc::make_mut(&mut next.set).share(&self.set);
+        next
     }
 
     /// What is known after one more revision.

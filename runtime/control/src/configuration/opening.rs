@@ -142,7 +142,7 @@ async fn root(database: &Database, cluster: &Cluster, keyring: &Keyring) -> Resu
 
 async fn read(database: &Database, vault: &Arc<Vault>) -> Result<Known, StoreError> {
     let mut rows = Vec::new();
-    let (revision, _) = database.load(&mut |row| rows.push(row)).await?;
+    let revision = database.load(&mut |row| rows.push(row)).await?;
     let vault = Arc::clone(vault);
     let building = tokio::task::spawn_blocking(move || Known::of_rows(revision, rows, &vault));
     Ok(building.await.expect("building what is known does not panic, and is never cancelled"))

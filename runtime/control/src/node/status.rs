@@ -23,6 +23,9 @@ pub struct NodeStatus {
     /// Those of them that do not move: the node is not ready then.
     pub worker_faults: Vec<WorkerFault>,
     pub configuration: ConfigurationStatus,
+    /// Of a node that follows a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseStatus>,
     pub counts: EntityCounts,
     /// Routes, services and consumers that answer 503 on this node, and certificates that can't be used
     /// as they are.
@@ -47,14 +50,56 @@ pub enum Phase {
 pub struct ConfigurationStatus {
     /// The store's URL as the node was given it: `file:gateway.toml`.
     pub source: String,
-    /// Of the state that serves, in hex. `None` before the first.
+    /// Of the file that serves, in hex. `None` before the first, and of a database.
     pub digest: Option<String>,
+    /// Of the database, that serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
     /// When the state that serves was put in place. `None` before the first.
     pub loaded_at: Option<Timestamp>,
     /// Number of changes put in place since the start, the first state included.
     pub generation: u64,
     /// Why the newest state does not serve. `None` when it does.
     pub last_error: Option<Failure>,
+}
+
+/// How a node stands to its database.
+#[derive(Clone, Debug, Serialize)]
+pub struct DatabaseStatus {
+    pub state: Reach,
+    /// What this node has; it serves by it as soon as it is built.
+    pub revision: u64,
+    /// How long the database could not be asked; what is newer there is not known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_for: Option<TimeSpan>,
+    /// The node is stale for longer than `store.max_stale`: it is not ready.
+    pub too_stale: bool,
+    pub problem: Option<String>,
+    /// Times that everything was loaded, the start included.
+    pub loads: u64,
+    /// Revisions that were followed one by one.
+    pub steps: u64,
+    /// Whether Redis tells when to look.
+    pub bus: BusStatus,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct BusStatus {
+    pub state: Reach,
+    pub problem: Option<String>,
+    /// Hints heard, and told to others.
+    pub received: u64,
+    pub published: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    Connected,
+    /// The node goes on without it.
+    Away,
+    /// None is configured.
+    Absent,
 }
 
 /// What went wrong, and when.

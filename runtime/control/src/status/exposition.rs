@@ -8,8 +8,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeG
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use tollgate_model::units::TimeSpan;
+
 use super::process::ProcessSample;
-use crate::node::{CertificateStatus, Histogram, Labelled, NodeMetrics, NodeStatus, UpstreamStatus};
+use crate::node::{CertificateStatus, DatabaseStatus, Histogram, Labelled, NodeMetrics, NodeStatus, Reach, UpstreamStatus};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -70,6 +72,9 @@ impl Collector for NodeStatus {
         page.gauge("config_generation", "Changes put in place since the start", configuration.generation)?;
         let failed = u64::from(configuration.last_error.is_some());
         page.gauge("config_last_error", "1 if the newest configuration was refused", failed)?;
+        if let Some(database) = &self.database {
+            page.database(database)?;
+        }
         page.gauge("workers_faulty", "Worker threads that hang or have ended", self.worker_faults.len() as u64)?;
         page.gauge("routes", "Routes of the configuration", self.counts.routes as u64)?;
         page.gauge(
@@ -178,6 +183,21 @@ impl Page<'_> {
             }
         }
         Ok(())
+    }
+
+    fn database(&mut self, database: &DatabaseStatus) -> fmt::Result {
+        let is_connected = |state: Reach| u64::from(state == Reach::Connected);
+        self.gauge("database_connected", "1 while the database can be asked", is_connected(database.state))?;
+        self.gauge("config_revision", "Revision of the configuration that this node has", database.revision)?;
+        let stale = database.stale_for.map_or(0, |TimeSpan(time)| time.as_secs());
+        self.measure("config_stale", "How long the database could not be asked", &Unit::Seconds, stale)?;
+        self.counter("config_loads", "Times that the whole configuration was loaded", database.loads)?;
+        self.counter("config_steps", "Revisions followed one by one", database.steps)?;
+        if database.bus.state != Reach::Absent {
+            self.gauge("bus_connected", "1 while Redis tells of changes", is_connected(database.bus.state))?;
+        }
+        let hints = [("received", database.bus.received), ("published", database.bus.published)];
+        self.counters("bus_hints", "Hints of changes by Redis", "direction", &hints)
     }
 
     fn expiries(&mut self, certificates: &[CertificateStatus]) -> fmt::Result {

@@ -9,7 +9,7 @@ use tollgate_model::entity::{ChainEntry, HeaderMatch, QueryMatch};
 use tollgate_model::{Condition, Name};
 
 use super::address;
-use crate::redact::{HIDDEN, is_secret_name};
+use tollgate_model::secrets::{HIDDEN, is_secret_name};
 
 /// The name alone where there is no condition.
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use tollgate_model::Name;
 use tollgate_model::entity::{Grants, Isolation, OnError, Plugin, PluginLimits};
 use tollgate_model::units::TimeSpan;
 
-use crate::redact;
+use tollgate_model::secrets;
 
 #[derive(Serialize)]
 pub(crate) struct PluginView<'a> {
@@ -41,7 +41,7 @@ impl<'a> From<&'a Plugin> for PluginView<'a> {
         PluginView {
             name: &plugin.name,
             module: &plugin.module,
-            config: redact::settings(&plugin.config),
+            config: secrets::hide_settings(&plugin.config),
             on_error: on_error(plugin.on_error),
             isolation: match plugin.isolation {
                 Isolation::Shared => "shared",

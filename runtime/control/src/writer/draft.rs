@@ -88,6 +88,11 @@ impl<'w> Draft<'w> {
         }
     }
 
+    /// The edits that lead back to that revision; `None` if that is not known any more, or not yet.
+    pub async fn images_at(&mut self, number: u64) -> Result<Option<Vec<Edit>>, WriteError> {
+        Ok(self.writing.images_at(number).await?)
+    }
+
     /// A stored body with its secrets in the clear.
     pub fn opened(&self, row: &Row) -> Result<Value, WriteError> {
         let Unsealed { body, problem } = self.vault.open(row.kind, &row.name, &row.body);

@@ -50,11 +50,8 @@ impl Writer {
             Since::Anew => {
                 feed.hint(None);
                 let mut rows = Vec::new();
-                let (revision, _) = feed.database().load(&mut |row| rows.push(row)).await?;
-                // Read beside the transaction: of a primary it is the same, of a replica that lags it is not.
-                if revision != *writing.revision() {
-                    return Err(WriteError::Again);
-                }
+                writing.load(&mut |row| rows.push(row)).await?;
+                let revision = writing.revision().clone();
                 let vault = Arc::clone(feed.vault());
                 Ok(Arc::new(aside(move || known.anew(revision, rows, &vault)).await))
             }

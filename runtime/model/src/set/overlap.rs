@@ -1,12 +1,14 @@
 //! Routes that can't be told apart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
+use std::sync::Arc;
 
-use crate::Problems;
+use super::edit::Touched;
 use crate::decode::Place;
 use crate::entity::{PathPattern, Route};
 use crate::problem::Problem;
+use crate::{Kind, Name, Problems};
 
 /// Reports routes with equal conditions and equal priority: one of them would never be reached, and
 /// which one would be chance. Each route with its position in `routes`.
@@ -22,6 +24,58 @@ pub(super) fn check(routes: &[(usize, Route)], place: &Place<'_>, problems: &mut
         problems.add(problem.with_hint("give one of them a higher `priority` or another condition"));
     }
 }
+
+/// As [`check`], of routes that edits touched.
+pub(super) fn check_touched(routes: &BTreeMap<Name, Arc<Route>>, touched: &Touched, problems: &mut Problems) {
+    let put: Vec<&Arc<Route>> = touched
+        .put
+        .iter()
+        .filter(|(kind, _)| *kind == Kind::Route)
+        .filter_map(|(_, name)| routes.get(name.as_str()))
+        .collect();
+    let mut found = |route: &Route, other: &Route| {
+        let section = Place::Root.key("routes");
+        let message = format!("matches the same requests as the route `{}`, with the same priority", other.name);
+        let place = section.key(route.name.as_str());
+        problems.add(Problem::new(&place, message).with_hint("give one of them a higher `priority` or another condition"));
+    };
+    if put.len() > FEW {
+        let mut seen: HashMap<String, &Route> = HashMap::with_capacity(routes.len());
+        // Those that were there come first: what is new is what is wrong.
+        let is_put = |route: &Route| touched.put.contains(&(Kind::Route, route.name.as_str().to_owned()));
+        let (new, old): (Vec<_>, Vec<_>) = routes.values().partition(|route| is_put(route));
+        for route in old.into_iter().chain(new) {
+            if let Some(other) = seen.insert(fingerprint(route), route) {
+                found(route, other);
+            }
+        }
+        return;
+    }
+    for (index, route) in put.iter().enumerate() {
+        let print = fingerprint(route);
+        let is_earlier = |other: &Route| put[..index].iter().any(|earlier| earlier.name == other.name);
+        let mut others = routes.values().filter(|other| other.name != route.name && may_be_alike(route, other));
+        // Of a pair it is said once.
+        if let Some(other) = others.find(|other| fingerprint(other) == print)
+            && !is_earlier(other)
+        {
+            found(route, other);
+        }
+    }
+}
+
+/// Cheap, and true of all that are alike: the text that most differ in is compared first.
+fn may_be_alike(a: &Route, b: &Route) -> bool {
+    let same_path = match (&a.paths[..], &b.paths[..]) {
+        ([PathPattern::Exact(a)], [PathPattern::Exact(b)]) | ([PathPattern::Prefix(a)], [PathPattern::Prefix(b)]) => a == b,
+        ([PathPattern::Exact(_)], [PathPattern::Prefix(_)]) | ([PathPattern::Prefix(_)], [PathPattern::Exact(_)]) => false,
+        _ => true,
+    };
+    same_path && a.priority == b.priority && a.headers.len() == b.headers.len() && a.query.len() == b.query.len()
+}
+
+/// Up to so many edited routes are compared with each other one.
+const FEW: usize = 64;
 
 /// Equal texts for routes that match the same requests: order does not count, nor do the names of
 /// parameters.

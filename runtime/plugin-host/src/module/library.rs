@@ -116,6 +116,10 @@ pub struct ModuleReport {
     pub alive: usize,
     /// Generations loaded since the start.
     pub loads: u64,
+    /// It is the cluster's, and not a file of the folder.
+    pub from_cluster: bool,
+    /// The digest of the cluster's build, in front of which a file of the folder stands.
+    pub overrides: Option<String>,
     pub last_error: Option<(String, SystemTime)>,
     /// Hooks that failed since the start.
     pub faults: Vec<(HookErrorKind, u64)>,
@@ -293,6 +297,30 @@ impl Library {
         }
     }
 
+    /// Its first bytes are on their way.
+    pub(super) fn fetching(&self, name: &Name, task: AbortHandle) {
+        let mut modules = self.lock();
+        let entry = modules.entry(name.clone()).or_default();
+        entry.present = true;
+        entry.loading = Some(task);
+    }
+
+    /// The bytes can't be had now. Said once.
+    pub(super) fn not_fetched(&self, name: &Name, message: String) {
+        let mut modules = self.lock();
+        let Some(entry) = modules.get_mut(name) else { return };
+        if entry.last_error.as_ref().is_none_or(|last| last.message != message) {
+            tracing::error!(module = name.as_str(), "module not loaded: it {message}");
+            entry.news |= entry.current.is_none();
+            entry.last_error = Some(Failure::now(message));
+        }
+    }
+
+    /// There is something to ask.
+    pub(crate) fn has_build(&self, name: &Name) -> bool {
+        self.lock().get(name).is_some_and(Entry::has_build)
+    }
+
     /// What became of these bytes. Nothing, if others were looked at since.
     pub(super) fn loaded(
         &self,
@@ -410,6 +438,8 @@ impl Entry {
             loaded_at: shown.map(|generation| generation.loaded_at),
             alive: self.known.len(),
             loads: self.loads,
+            from_cluster: false,
+            overrides: None,
             last_error: self.last_error.as_ref().map(|failure| (failure.message.clone(), failure.at)),
             faults: self.faults.counts(),
             last_fault: self.faults.last(),

@@ -4,10 +4,12 @@ pub(crate) mod cache;
 mod compile;
 mod describe;
 mod faults;
+mod inspect;
 pub(crate) mod form;
 mod fuse;
 mod library;
 mod refresh;
+pub(crate) mod stored;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +22,7 @@ use crate::share::Share;
 
 pub(crate) use faults::Faults;
 pub(crate) use library::{Library, Unavailable, Verdict};
+pub use inspect::ModuleAbout;
 pub use library::{ModuleReport, ModuleState};
 
 /// One build of a module, compiled and described. Instances, uses and chains hold it; when the last

@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tollgate_model::Name;
-use wasmtime::Module;
+use wasmtime::{InstancePre, Module};
 
 use super::cache::CodeCache;
 use super::compile::Compiled;
 use super::describe::describe;
-use super::{LogWindow, ModuleGeneration};
+use super::{LogWindow, Manifest, ModuleGeneration};
+use crate::guest::Guest;
 use crate::host::Host;
 
 impl Host {
@@ -46,12 +47,17 @@ impl Host {
                 self.library.note_nameless(nameless);
                 files
             }
+            // A node that gets its modules from the cluster needs none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.stored.has_offers() => BTreeMap::new(),
             Err(error) => {
                 tracing::warn!(folder = %self.config.folder.display(), %error, "the plugins folder can't be read");
-                return Vec::new();
+                BTreeMap::new()
             }
         };
-        self.library.note_removed(|name| files.contains_key(name));
+        let (stored, lacking) = self.stored.beside(&files);
+        let files: BTreeMap<_, _> = files.into_iter().chain(stored).collect();
+        self.library.note_removed(|name| files.contains_key(name) || self.stored.is_offered(name));
+        self.fetch(lacking);
         // All at once: one file that is being written keeps no other from being seen.
         let reads: Vec<_> =
             files.into_iter().map(|(name, path)| tokio::spawn(Arc::clone(self).start_load(name, path))).collect();
@@ -115,13 +121,9 @@ impl Host {
         size: usize,
         module: &Module,
     ) -> Result<Arc<ModuleGeneration>, String> {
-        let manifest = describe(&self.engine, module, &self.services, self.config.memory).await?;
-        let pre = self
-            .linker
-            .instantiate_pre(module)
-            .map_err(|error| format!("needs what this gateway does not offer: {error:#}"))?;
-        let schema = jsonschema::validator_for(&manifest.settings_schema)
-            .map_err(|error| format!("has a settings schema that is not valid: {error}"))?;
+        let manifest = self.described(module).await?;
+        let pre = self.linked(module)?;
+        let schema = validator(&manifest)?;
         Ok(Arc::new(ModuleGeneration {
             name: name.as_str().to_owned(),
             number: self.next_generation(),
@@ -137,6 +139,26 @@ impl Host {
             log_window: LogWindow::default(),
         }))
     }
+}
+
+impl Host {
+    /// What it says of itself, and whether it can be used here at all.
+    pub(crate) async fn described(&self, module: &Module) -> Result<Manifest, String> {
+        let manifest = describe(&self.engine, module, &self.services, self.config.memory).await?;
+        self.linked(module)?;
+        validator(&manifest)?;
+        Ok(manifest)
+    }
+
+    fn linked(&self, module: &Module) -> Result<InstancePre<Guest>, String> {
+        let linked = self.linker.instantiate_pre(module);
+        linked.map_err(|error| format!("needs what this gateway does not offer: {error:#}"))
+    }
+}
+
+fn validator(manifest: &Manifest) -> Result<jsonschema::Validator, String> {
+    jsonschema::validator_for(&manifest.settings_schema)
+        .map_err(|error| format!("has a settings schema that is not valid: {error}"))
 }
 
 async fn ended(loads: Vec<JoinHandle<()>>) {

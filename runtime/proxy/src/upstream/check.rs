@@ -1,9 +1,11 @@
 //! Asks targets whether they are well: one task for each target, apart from the workers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use http::{HeaderValue, Request, Uri, header};
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
@@ -11,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rand::Rng;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
+use tollgate_model::Name;
 use tollgate_model::entity::{HealthCheck, Protocol, Scheme};
 
 use super::{Endpoint, UpstreamHealth, dial};
@@ -20,13 +23,17 @@ use crate::timer::within;
 /// The checks of a configuration. Dropped, they end.
 #[derive(Default)]
 pub struct HealthChecks {
-    running: Vec<Running>,
+    running: HashMap<Checked, Running, RandomState>,
+    /// Of the snapshot that is followed.
+    services_since: u64,
 }
+
+/// Which upstream, and which of its targets.
+type Checked = (Name, usize);
 
 /// One target's. It goes on as long as neither its health nor its endpoint is another one.
 struct Running {
     health: Arc<UpstreamHealth>,
-    place: usize,
     endpoint: Arc<Endpoint>,
     task: AbortHandle,
 }
@@ -34,27 +41,25 @@ struct Running {
 impl HealthChecks {
     /// Checks what this snapshot asks for, from now on. To be called on a runtime.
     pub fn follow(&mut self, snapshot: &Snapshot) {
-        let mut running = Vec::new();
+        if std::mem::replace(&mut self.services_since, snapshot.services_since()) == snapshot.services_since() {
+            return;
+        }
+        let mut running = HashMap::default();
         for (health, endpoints) in snapshot.checked() {
             for (place, endpoint) in endpoints.into_iter().enumerate() {
-                let same = |known: &Running| {
-                    known.place == place
-                        && Arc::ptr_eq(&known.health, &health)
-                        && Arc::ptr_eq(&known.endpoint, &endpoint)
-                };
-                match self.running.iter().position(same) {
-                    Some(at) => running.push(self.running.swap_remove(at)),
-                    None => running.extend(Running::start(Arc::clone(&health), place, endpoint)),
-                }
+                let checked = (health.name().clone(), place);
+                let same = self.running.remove(&checked).and_then(|known| known.unless_other(&health, &endpoint));
+                let goes_on = same.or_else(|| Running::start(Arc::clone(&health), place, endpoint));
+                running.extend(goes_on.map(|goes_on| (checked, goes_on)));
             }
         }
-        std::mem::replace(&mut self.running, running).into_iter().for_each(|gone| gone.task.abort());
+        std::mem::replace(&mut self.running, running).into_values().for_each(|gone| gone.task.abort());
     }
 }
 
 impl Drop for HealthChecks {
     fn drop(&mut self) {
-        self.running.iter().for_each(|running| running.task.abort());
+        self.running.values().for_each(|running| running.task.abort());
     }
 }
 
@@ -62,7 +67,16 @@ impl Running {
     fn start(health: Arc<UpstreamHealth>, place: usize, endpoint: Arc<Endpoint>) -> Option<Running> {
         let check = health.check.clone()?;
         let task = tokio::spawn(watch(Arc::clone(&health), place, Arc::clone(&endpoint), check)).abort_handle();
-        Some(Running { health, place, endpoint, task })
+        Some(Running { health, endpoint, task })
+    }
+
+    /// Ends it if it is about something else.
+    fn unless_other(self, health: &Arc<UpstreamHealth>, endpoint: &Arc<Endpoint>) -> Option<Running> {
+        if Arc::ptr_eq(&self.health, health) && Arc::ptr_eq(&self.endpoint, endpoint) {
+            return Some(self);
+        }
+        self.task.abort();
+        None
     }
 }
 

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,6 +5,7 @@ use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use http::HeaderValue;
+use rpds::HashTrieMapSync;
 use tollgate_model::entity::{Protocol, Scheme};
 
 use super::names::{HostName, Names};
@@ -52,10 +52,19 @@ struct Identity {
     tls: Option<u64>,
 }
 
-/// All endpoints of a snapshot.
+/// All endpoints of a snapshot. Copies share what is the same in both.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoints {
-    by_identity: HashMap<Identity, Arc<Endpoint>, RandomState>,
+    by_identity: HashTrieMapSync<Identity, Held, RandomState>,
+    /// Made, but held by nobody yet.
+    unheld: Vec<Identity>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    endpoint: Arc<Endpoint>,
+    /// Places in balancers.
+    times: u32,
 }
 
 /// A request on its way to an endpoint, counted until dropped.
@@ -73,7 +82,7 @@ impl Endpoints {
     ) -> Result<Arc<Endpoint>, String> {
         let identity = Identity { address, tls: tls.map(|tls| tls.number) };
         if let Some(known) = self.by_identity.get(&identity) {
-            return Ok(Arc::clone(known));
+            return Ok(Arc::clone(&known.endpoint));
         }
         let Address { scheme, host, port, protocol } = &identity.address;
         let tls = tls.map(|tls| tls.endpoint(host, *protocol)).transpose()?;
@@ -89,22 +98,46 @@ impl Endpoints {
             load: AtomicU32::new(0),
             identity: identity.clone(),
         });
-        self.by_identity.insert(identity, Arc::clone(&endpoint));
+        self.unheld.push(identity.clone());
+        self.by_identity.insert_mut(identity, Held { endpoint: Arc::clone(&endpoint), times: 0 });
         Ok(endpoint)
     }
 
-    pub(crate) fn retain_used<'a>(&mut self, balancers: impl Iterator<Item = &'a Balancer>) {
-        let used: std::collections::HashSet<*const Endpoint> =
-            balancers.flat_map(Balancer::endpoints).map(Arc::as_ptr).collect();
-        self.by_identity.retain(|_, endpoint| used.contains(&Arc::as_ptr(endpoint)));
+    /// The balancer's endpoints stay until it releases them.
+    pub(crate) fn hold(&mut self, balancer: &Balancer) {
+        for endpoint in balancer.endpoints() {
+            if let Some(held) = self.by_identity.get_mut(&endpoint.identity) {
+                held.times += 1;
+            }
+        }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.by_identity.values()
+    /// Of a balancer that held them.
+    pub(crate) fn release(&mut self, balancer: &Balancer) {
+        for endpoint in balancer.endpoints() {
+            let Some(held) = self.by_identity.get_mut(&endpoint.identity) else { continue };
+            held.times = held.times.saturating_sub(1);
+            if held.times == 0 {
+                self.unheld.push(endpoint.identity.clone());
+            }
+        }
+    }
+
+    pub(crate) fn drop_unheld(&mut self) {
+        for identity in std::mem::take(&mut self.unheld) {
+            if self.by_identity.get(&identity).is_some_and(|held| held.times == 0) {
+                self.by_identity.remove_mut(&identity);
+            }
+        }
     }
 
     pub(crate) fn holds(&self, endpoint: &Arc<Endpoint>) -> bool {
-        self.by_identity.get(&endpoint.identity).is_some_and(|known| Arc::ptr_eq(known, endpoint))
+        self.by_identity.get(&endpoint.identity).is_some_and(|known| Arc::ptr_eq(&known.endpoint, endpoint))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.by_identity.values().map(|held| &held.endpoint)
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
+use rpds::RedBlackTreeMapSync;
 use tollgate_model::Name;
 use tollgate_model::entity::{Ejection, HealthCheck, RetryOn, Target, Upstream};
 
@@ -24,6 +25,10 @@ pub struct UpstreamHealth {
     /// Held while a target leaves or comes back, so that never too many leave.
     changing: Mutex<()>,
 }
+
+/// How upstreams are, by name: of those where something is to be judged. Copies share what is the same in both.
+#[derive(Clone)]
+pub struct Healths(RedBlackTreeMapSync<Name, Arc<UpstreamHealth>>);
 
 #[derive(Debug)]
 struct TargetHealth {
@@ -67,6 +72,29 @@ pub struct TargetReport {
     pub left: Duration,
 }
 
+impl Healths {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<UpstreamHealth>> {
+        self.0.values()
+    }
+
+    pub(crate) fn get(&self, upstream: &Name) -> Option<&Arc<UpstreamHealth>> {
+        self.0.get(upstream)
+    }
+
+    pub(crate) fn put(&mut self, upstream: &Name, health: Option<Arc<UpstreamHealth>>) {
+        match health {
+            Some(health) => self.0.insert_mut(upstream.clone(), health),
+            None => drop(self.0.remove_mut(upstream)),
+        }
+    }
+}
+
+impl Default for Healths {
+    fn default() -> Healths {
+        Healths(RedBlackTreeMapSync::new_sync())
+    }
+}
+
 impl UpstreamHealth {
     /// `None` where nothing is to be judged. What is known of targets that stay is kept.
     pub(crate) fn of(upstream: &Upstream, before: Option<&Arc<UpstreamHealth>>) -> Option<Arc<UpstreamHealth>> {
@@ -96,6 +124,10 @@ impl UpstreamHealth {
             started: before.map_or_else(Instant::now, |before| before.started),
             changing: Mutex::default(),
         }))
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
     }
 
     /// Whether a request may go there. Of an ejected target whose time is over, true is the trial.

@@ -89,8 +89,11 @@ impl Multiplexes {
         Some(PooledConnection::new(sender, Arc::clone(endpoint), connection.epoch(), connection.has_answered()))
     }
 
-    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
-        self.by_endpoint.borrow().get(&Arc::as_ptr(endpoint)).is_some_and(|lanes| !lanes.connections.is_empty())
+    /// Those with connections.
+    pub(super) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        let lanes = self.by_endpoint.borrow();
+        let connected = lanes.values().filter(|lanes| !lanes.connections.is_empty());
+        connected.map(|lanes| Arc::clone(&lanes.endpoint)).collect()
     }
 
     fn chose_http1(&self, endpoint: &Arc<Endpoint>) -> bool {

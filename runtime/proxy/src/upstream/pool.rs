@@ -116,14 +116,16 @@ impl ConnectionPool {
             let stays =
                 |idle: &mut Idle| idle.epoch == epoch && now - idle.since < patience && idle.connection.is_quiet();
             idle.connections.retain_mut(stays);
-            !idle.connections.is_empty()
+            !idle.connections.is_empty() || idle.endpoint.load() > 0
         });
         self.multiplexes.sweep(patience, is_used);
     }
 
-    /// Whether there is an idle HTTP/1.1 connection to it, or any of HTTP/2.
-    pub(crate) fn keeps(&self, endpoint: &Arc<Endpoint>) -> bool {
-        self.idle.borrow().contains_key(&Arc::as_ptr(endpoint)) || self.multiplexes.has(endpoint)
+    /// Those that connections are kept to, and that requests are on their way to on connections that were.
+    pub(crate) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        let mut endpoints: Vec<_> = self.idle.borrow().values().map(|idle| Arc::clone(&idle.endpoint)).collect();
+        endpoints.extend(self.multiplexes.endpoints());
+        endpoints
     }
 
     /// Closes all that are idle, to free their descriptors.

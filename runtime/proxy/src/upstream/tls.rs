@@ -26,14 +26,8 @@ pub(crate) struct TlsClients {
     folder: PathBuf,
     /// Read once, when the first service needs them.
     system_roots: Option<Arc<RootCertStore>>,
-    made: HashMap<Wanted, Made, RandomState>,
+    made: HashMap<Arc<TlsWanted>, Made, RandomState>,
     count: u64,
-}
-
-/// One pass over the services of a configuration.
-pub(crate) struct Round<'a> {
-    clients: &'a mut TlsClients,
-    done: HashMap<Wanted, Made, RandomState>,
 }
 
 /// What came of the files of a TLS side.
@@ -48,11 +42,10 @@ struct Made {
 }
 
 /// What a service gets of it.
-#[derive(Clone)]
 pub(crate) struct TlsSide {
-    pub(crate) client: Arc<TlsClient>,
-    /// Why it is not what the files say now.
-    pub(crate) problem: Option<String>,
+    pub(crate) wanted: Arc<TlsWanted>,
+    /// Or why there is none.
+    pub(crate) client: Result<Arc<TlsClient>, String>,
 }
 
 /// A TLS side that several services may share.
@@ -72,8 +65,9 @@ pub(crate) struct EndpointTls {
     name: ServerName<'static>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Wanted {
+/// What a TLS side is made of.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TlsWanted {
     tls: UpstreamTls,
     /// Certificate and key file.
     identity: Option<(PathBuf, PathBuf)>,
@@ -91,13 +85,54 @@ impl TlsClients {
         }
     }
 
-    pub(crate) fn round(&mut self) -> Round<'_> {
-        Round { clients: self, done: HashMap::default() }
+    /// Reads all files again. Whether anything is made of them that was not there before.
+    pub(crate) fn refresh(&mut self) -> bool {
+        let mut is_new = false;
+        for wanted in self.made.keys().cloned().collect::<Vec<_>>() {
+            let made = self.make(&wanted);
+            let before = self.made.insert(wanted, made.clone());
+            is_new |= before.is_none_or(|before| !before.is_like(&made));
+        }
+        is_new
+    }
+
+    /// The TLS side of a service.
+    pub(crate) fn side(&mut self, set: &ConfigSet, service: &Service) -> TlsSide {
+        let certificate = service.tls.client_certificate.as_ref().and_then(|name| set.certificates.get(name));
+        let wanted = TlsWanted {
+            tls: service.tls.clone(),
+            identity: certificate.map(|entity| (entity.certificate_file.clone(), entity.key_file.clone())),
+        };
+        let (wanted, made) = match self.made.get_key_value(&wanted) {
+            Some((wanted, made)) => (Arc::clone(wanted), made.clone()),
+            None => {
+                let made = self.make(&wanted);
+                let wanted = Arc::new(wanted);
+                self.made.insert(Arc::clone(&wanted), made.clone());
+                (wanted, made)
+            }
+        };
+        TlsSide { wanted, client: made.client.ok_or(made.problem.unwrap_or_default()) }
+    }
+
+    /// Whether anything that is made is not what its files say now.
+    pub(crate) fn has_stale(&self) -> bool {
+        self.made.values().any(|made| made.staleness().is_some())
+    }
+
+    /// Why this is not what its files say now.
+    pub(crate) fn staleness(&self, wanted: &TlsWanted) -> Option<&str> {
+        self.made.get(wanted)?.staleness()
+    }
+
+    /// Forgets what no service uses any more.
+    pub(crate) fn retain(&mut self, is_used: impl Fn(&TlsWanted) -> bool) {
+        self.made.retain(|wanted, _| is_used(wanted));
     }
 
     /// The files that decide what is made, as far as they are known.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.made.keys().flat_map(Wanted::files).map(|file| self.folder.join(file))
+        self.made.keys().flat_map(|wanted| wanted.files()).map(|file| self.folder.join(file))
     }
 
     /// Whether a file is another one than when it was read last.
@@ -105,7 +140,7 @@ impl TlsClients {
         self.made.iter().any(|(wanted, made)| self.read_all(wanted).1 != made.fingerprint)
     }
 
-    fn make(&mut self, wanted: &Wanted) -> Made {
+    fn make(&mut self, wanted: &TlsWanted) -> Made {
         let (contents, fingerprint) = self.read_all(wanted);
         let before = self.made.get(wanted).cloned();
         if let Some(same) = before.clone().filter(|before| before.fingerprint == fingerprint) {
@@ -120,7 +155,7 @@ impl TlsClients {
         }
     }
 
-    fn read_all(&self, wanted: &Wanted) -> (Result<Vec<Vec<u8>>, String>, blake3::Hash) {
+    fn read_all(&self, wanted: &TlsWanted) -> (Result<Vec<Vec<u8>>, String>, blake3::Hash) {
         let read: Vec<Result<Vec<u8>, String>> = wanted.files().map(|file| self.read(file)).collect();
         let mut hasher = blake3::Hasher::new();
         for file in &read {
@@ -130,8 +165,8 @@ impl TlsClients {
         (read.into_iter().collect(), hasher.finalize())
     }
 
-    /// `contents` in the order of [`Wanted::files`].
-    fn build(&mut self, wanted: &Wanted, contents: Vec<Vec<u8>>) -> Result<TlsClient, String> {
+    /// `contents` in the order of [`TlsWanted::files`].
+    fn build(&mut self, wanted: &TlsWanted, contents: Vec<Vec<u8>>) -> Result<TlsClient, String> {
         let mut contents = contents.into_iter();
         let ca = wanted.tls.ca_file.as_ref().and_then(|_| contents.next());
         let identity = wanted.identity.as_ref().and_then(|files| Some((files, contents.next()?, contents.next()?)));
@@ -184,29 +219,18 @@ impl TlsClients {
     }
 }
 
-impl Round<'_> {
-    /// The TLS side of a service, or why there is none.
-    pub(crate) fn client(&mut self, set: &ConfigSet, service: &Service) -> Result<TlsSide, String> {
-        let certificate = service.tls.client_certificate.as_ref().and_then(|name| set.certificates.get(name));
-        let wanted = Wanted {
-            tls: service.tls.clone(),
-            identity: certificate.map(|entity| (entity.certificate_file.clone(), entity.key_file.clone())),
-        };
-        let clients = &mut *self.clients;
-        let made = self.done.entry(wanted).or_insert_with_key(|wanted| clients.make(wanted)).clone();
-        match (made.client, made.problem) {
-            (Some(client), problem) => Ok(TlsSide { client, problem }),
-            (None, problem) => Err(problem.unwrap_or_default()),
-        }
+impl Made {
+    fn is_like(&self, other: &Made) -> bool {
+        let number = |made: &Made| made.client.as_ref().map(|client| client.number);
+        number(self) == number(other) && self.problem == other.problem
     }
 
-    /// Forgets what no service uses any more.
-    pub(crate) fn finish(self) {
-        self.clients.made = self.done;
+    fn staleness(&self) -> Option<&str> {
+        self.client.as_ref().and(self.problem.as_deref())
     }
 }
 
-impl Wanted {
+impl TlsWanted {
     fn files(&self) -> impl Iterator<Item = &Path> {
         let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
         self.tls.ca_file.iter().chain(identity).map(PathBuf::as_path)

@@ -73,7 +73,7 @@ pub enum Edit {
 pub struct Change {
     pub kind: Kind,
     pub name: String,
-    /// The image before; `None` for one that was made. Only in the history, not in what followers read.
+    /// The image before; `None` for one that was made.
     pub before: Option<Row>,
     /// The new image; `None` for one that was deleted.
     pub after: Option<Row>,

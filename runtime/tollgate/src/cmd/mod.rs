@@ -1,5 +1,6 @@
 //! The verbs of the command line.
 
+pub mod keygen;
 pub mod run;
 pub mod upgrade;
 pub mod validate;

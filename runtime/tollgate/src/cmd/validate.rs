@@ -11,6 +11,7 @@ use super::Invalid;
 use crate::certificates::{CertificateFiles, CertificateReport};
 use crate::cli::ValidateArgs;
 use crate::config::{NO_CERTIFICATE, NodeConfig, environment};
+use crate::credentials::credentials_of;
 use crate::settings_report::{completed, missing_modules, settings_report};
 
 /// Checks what `run` would check before it serves. Modules that are missing are refused, or only told
@@ -21,7 +22,8 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     if let Some(tls) = &config.tls {
         TlsServer::new(tls, Arc::default()).context("proxy.tls.client_ca_file")?;
     }
-    let store = FileStore::open(&config.store);
+    let Some(path) = config.store.file() else { return node_alone(&config) };
+    let store = FileStore::open(path);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let host = runtime.block_on(async {
         let host = Host::start(config.plugins.clone(), Arc::new(Local::new()))?;
@@ -60,7 +62,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         }
     }
     let set = &loaded.set;
-    let folder = config.store.parent().unwrap_or(std::path::Path::new("."));
+    let folder = config.base.as_path();
     let certificates = CertificateFiles::new(folder, Arc::default()).refresh(set).unwrap_or_default();
     for CertificateReport { name, problem, .. } in certificates {
         if let Some(problem) = problem {
@@ -71,7 +73,9 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         println!("warning: proxy.tls: {NO_CERTIFICATE}");
     }
     // As the node would: what can't be used is told service by service.
-    let snapshot = Builder::new(Pepper::random(), folder, config.proxy.name_ttl).build(set, &prepared);
+    let pepper = Arc::new(Pepper::random());
+    let credentials = credentials_of(set, &pepper, None);
+    let snapshot = Builder::new(pepper, folder, config.proxy.name_ttl).build(set, &credentials, &prepared);
     for (place, reason) in snapshot.degraded().into_iter().filter(|(place, _)| place.starts_with("service ")) {
         println!("warning: {place}: {reason}; it would answer 503 on this node");
     }
@@ -82,12 +86,22 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     }
     println!(
         "{} is valid: {} routes, {} services, {} consumers, {} plugins",
-        config.store.display(),
+        path.display(),
         set.routes.len(),
         set.services.len(),
         set.consumers.len(),
         set.plugins.len()
     );
+    Ok(())
+}
+
+/// What a database has was checked when it was written.
+#[allow(clippy::print_stdout, reason = "the verb's output")]
+fn node_alone(config: &NodeConfig) -> anyhow::Result<()> {
+    if let Some(database) = config.store.database() {
+        config.cluster.keyring(&config.data, database.options.url.is_shared())?;
+    }
+    println!("the node's file is valid; what {} has is checked when it is written", config.store.shown());
     Ok(())
 }
 

@@ -2,9 +2,11 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod cluster;
 mod log;
 mod plugins;
 mod proxy;
+mod redis;
 mod store;
 mod tls;
 
@@ -23,7 +25,9 @@ use tollgate_proxy::{ProxyConfig, TlsConfig};
 use tollgate_store::Document;
 
 use crate::cmd::Invalid;
+pub use cluster::ClusterConfig;
 pub use log::LogConfig;
+pub use redis::RedisConfig;
 pub use store::{DatabaseConfig, StoreConfig};
 pub use tls::NO_CERTIFICATE;
 
@@ -42,8 +46,11 @@ pub struct NodeConfig {
     pub workers: usize,
     pub proxy: ProxyConfig,
     pub admin_address: SocketAddr,
+    pub admin: AdminConfig,
     pub status_address: SocketAddr,
     pub store: StoreConfig,
+    pub cluster: ClusterConfig,
+    pub redis: Option<RedisConfig>,
     /// Where relative paths in the gateway's configuration start.
     pub base: PathBuf,
     pub plugins: HostConfig,
@@ -56,9 +63,11 @@ pub struct NodeConfig {
 struct Raw {
     node: NodeTable,
     proxy: proxy::ProxyTable,
-    admin: SocketAddr,
+    admin: AdminTable,
     status: SocketAddr,
     store: store::StoreTable,
+    cluster: cluster::ClusterTable,
+    redis: Option<redis::RedisTable>,
     plugins: plugins::PluginsTable,
     drain: DrainTable,
     log: LogConfig,
@@ -85,7 +94,10 @@ impl NodeConfig {
             client_ca_file: raw.proxy.tls.as_ref().and_then(|tls| tls.client_ca_file(folder)),
             tls_addresses: raw.proxy.tls.map(|tls| tls.listen).unwrap_or_default(),
             proxy: ProxyConfig { drain: raw.drain.timeout, ..raw.proxy.config },
-            admin_address: raw.admin,
+            admin_address: raw.admin.listen,
+            admin: raw.admin.config,
+            cluster: raw.cluster.complete(folder),
+            redis: raw.redis.map(|redis| redis.complete(folder)).transpose()?,
             status_address: raw.status,
             base: store.folder(folder).to_owned(),
             store,
@@ -102,16 +114,19 @@ impl Decode for Raw {
         let mut fields = Fields::open(value, place, problems);
         let node = fields.optional("node", NodeTable::default());
         let proxy = table(&mut fields, "proxy", proxy::ProxyTable::default());
-        let admin = table(&mut fields, "admin", AdminTable { listen: ([127, 0, 0, 1], 8001).into() });
+        let admin = table(&mut fields, "admin", AdminTable::default());
         let status = table(&mut fields, "status", ListenTable { listen: ([127, 0, 0, 1], 8007).into() });
         let store = table(&mut fields, "store", store::StoreTable::default());
         let plugins = fields.optional("plugins", plugins::PluginsTable::default());
         let drain = fields.optional("drain", DrainTable::default());
         let log = fields.optional("log", LogConfig::default());
-        let (admin, status) = (admin.map(|admin| admin.listen), status.map(|status| status.listen));
-        refuse_shared_addresses(&listeners(proxy.as_ref(), admin, status), value, &mut fields);
+        let cluster = fields.optional("cluster", cluster::ClusterTable::default());
+        let redis = fields.maybe("redis");
+        let status = status.map(|status| status.listen);
+        let at = admin.as_ref().map(|admin| admin.listen);
+        refuse_shared_addresses(&listeners(proxy.as_ref(), at, status), value, &mut fields);
         fields.finish()?;
-        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store?, plugins, drain, log })
+        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store?, cluster, redis, plugins, drain, log })
     }
 }
 
@@ -221,20 +236,42 @@ impl Decode for ListenTable {
     }
 }
 
+/// What the admin API is told of its surroundings.
+#[derive(Debug, Default)]
+pub struct AdminConfig {
+    /// Host names under which it is asked, besides `localhost` and its address.
+    pub hosts: Vec<String>,
+    /// What clients reach it by.
+    pub public_url: Option<String>,
+}
+
 struct AdminTable {
     listen: SocketAddr,
+    config: AdminConfig,
+}
+
+impl Default for AdminTable {
+    fn default() -> Self {
+        AdminTable { listen: ([127, 0, 0, 1], 8001).into(), config: AdminConfig::default() }
+    }
 }
 
 impl Decode for AdminTable {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<AdminTable> {
+        let defaults = AdminTable::default();
         let mut fields = Fields::open(value, place, problems);
-        let listen: Option<SocketAddr> = fields.required("listen");
-        if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
-            let hint = "use 127.0.0.1 and reach it through a tunnel: the admin API asks for no token yet";
+        let listen: SocketAddr = fields.optional("listen", defaults.listen);
+        if !listen.ip().is_loopback() {
+            let hint = "use 127.0.0.1 and reach it through a tunnel, or a proxy on this machine that speaks TLS";
             fields.refuse("listen", Complaint::new("the admin API listens on loopback addresses only", hint));
         }
+        let hosts = fields.optional("hosts", Vec::new());
+        let public_url: Option<String> = fields.maybe("public_url");
+        if public_url.as_deref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            fields.refuse("public_url", Complaint::new("this is no URL", "as in \"https://admin.example.com\""));
+        }
         fields.finish()?;
-        Some(AdminTable { listen: listen? })
+        Some(AdminTable { listen, config: AdminConfig { hosts, public_url } })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::state::NodeState;
 
 pub(super) struct Serving {
     pub(super) host: Arc<Host>,
-    builder: Builder,
+    pub(super) builder: Builder,
     pub(super) state: Arc<NodeState>,
     certificates: CertificateFiles,
     /// Of client certificates.
@@ -71,10 +71,6 @@ impl Serving {
     /// Reads the plugins folder. True when a snapshot built now would differ.
     pub(super) async fn refresh_modules(&self) -> bool {
         self.host.refresh().await
-    }
-
-    pub(super) async fn module_ready(&self) {
-        self.host.module_ready().await;
     }
 
     pub(super) fn certificates_unsettled(&self) -> bool {

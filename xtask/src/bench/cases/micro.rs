@@ -13,7 +13,7 @@ use crate::bench::rig::{Cores, MEASURED, Rig, pinned};
 use crate::process;
 
 /// Of the benches crate.
-const BENCHES: [&str; 4] = ["router", "fields", "limiter", "plugins"];
+const BENCHES: [&str; 5] = ["router", "fields", "limiter", "plugins", "snapshot"];
 /// Of each bench, in seconds.
 const WARM_UP: &str = "1";
 

@@ -6,12 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tollgate_model::decode::{Decode, Place};
 use tollgate_model::entity::{Certificate, ChainEntry, Consumer, Plugin, Route, Service, Sni, Upstream};
-use tollgate_model::{Kind, Problems};
+use tollgate_model::{Kind, Problems, secrets};
 use tollgate_store::database::Row;
 
 use crate::Timestamp;
 use crate::configuration::Vault;
-use crate::redact;
 use crate::view::{
     CertificateView, ChainEntryView, ConsumerView, PluginView, RouteView, ServiceView, SniView, UpstreamView,
 };
@@ -93,7 +92,7 @@ impl Entity {
             Entity::Sni(sni) => EntityView::Sni(SniView::from(sni)),
             Entity::Plugin(plugin) => EntityView::Plugin(PluginView::from(plugin)),
             Entity::Unreadable { name, body, problem } => {
-                EntityView::Unreadable { name, problem, body: redact::body(body) }
+                EntityView::Unreadable { name, problem, body: secrets::hide_freely(body) }
             }
         }
     }

@@ -4,8 +4,7 @@ use serde_json::Value;
 use tollgate_model::Problems;
 use tollgate_model::decode::Place;
 use tollgate_model::problem::{Complaint, Problem};
-
-use crate::redact::HIDDEN;
+use tollgate_model::secrets::HIDDEN;
 
 /// Whether there is anything to restore.
 pub(super) fn is_in(value: &Value) -> bool {

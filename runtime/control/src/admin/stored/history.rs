@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use serde_json::Value;
 use tollgate_model::Kind;
+use tollgate_model::secrets::{self, HIDDEN};
 use tollgate_store::database::{AuditEntry, Change, Edit, Row, Step};
 
 use super::Stored;
@@ -17,7 +18,6 @@ use super::entity::moment;
 use super::parameters::revision_number;
 use super::plan;
 use crate::Timestamp;
-use crate::redact::{self, HIDDEN};
 use crate::refusal::Refusal;
 use crate::writer::{Draft, Plan, WriteError};
 
@@ -82,7 +82,7 @@ impl ChangeView {
 fn shown(row: &Row) -> Value {
     let mut body = serde_json::from_str(&row.body).unwrap_or_default();
     hide_sealed(&mut body);
-    let mut body = redact::body(&body);
+    let mut body = secrets::hide_freely(&body);
     if let (Value::Object(table), false) = (&mut body, row.tags.is_empty()) {
         table.insert("tags".to_owned(), row.tags.clone().into());
     }
@@ -117,7 +117,12 @@ impl StepView {
 async fn list(caller: Caller) -> Result<Response, Refusal> {
     let parameters = caller.parameters(&["size", "after"])?;
     let (size, after) = (parameters.size()?, parameters.number("after")?);
-    let steps = caller.local().steps(after, size + 1).await?;
+    let feed = caller.writer.feed();
+    let steps = match feed.database().steps(after, size + 1).await {
+        // This node's copy knows what it followed itself.
+        Err(error) if error.is_away() => feed.local().steps(after, size + 1).await?,
+        steps => steps?,
+    };
     let is_more = steps.len() > size as usize;
     let changes = |step: &Step| step.changes.iter().take(SHOWN_CHANGES).map(ChangeView::of).collect();
     let data: Vec<StepView> = steps.iter().take(size as usize).map(|step| StepView::of(step, changes(step))).collect();
@@ -128,7 +133,12 @@ async fn list(caller: Caller) -> Result<Response, Refusal> {
 async fn one(caller: Caller, Segment(number): Segment<String>) -> Result<Response, Refusal> {
     caller.parameters(&[])?;
     let no = || Refusal::NotThere(format!("there is no revision `{number}` (any more)"));
-    let step = caller.local().step(revision_number(&number).ok_or_else(no)?).await?.ok_or_else(no)?;
+    let (feed, known) = (caller.writer.feed(), revision_number(&number).ok_or_else(no)?);
+    let step = match feed.database().step(known).await {
+        Err(error) if error.is_away() => feed.local().step(known).await?,
+        step => step?,
+    };
+    let step = step.ok_or_else(no)?;
     json(StatusCode::OK, &StepView::of(&step, step.changes.iter().map(ChangeView::whole).collect()))
 }
 
@@ -136,7 +146,7 @@ async fn one(caller: Caller, Segment(number): Segment<String>) -> Result<Respons
 async fn roll_back(caller: Caller, Segment(number): Segment<String>) -> Result<Response, Refusal> {
     let no = || Refusal::NotThere(format!("there is no revision `{number}` (any more)"));
     let number = revision_number(&number).ok_or_else(no)?;
-    let done = caller.write(&RollBack { caller: &caller, number }).await?;
+    let done = caller.write(&RollBack { number }).await?;
     let Some(changes) = &done.written.outcome else { return Err(no()) };
     done.answer(
         StatusCode::OK,
@@ -153,17 +163,15 @@ pub(super) struct Changes<'a> {
 
 /// Tokens stay as they are, or going back could shut everybody out, or let somebody in again. Keys come and go with
 /// their consumers only: one that was revoked stays revoked.
-struct RollBack<'a> {
-    caller: &'a Caller,
+struct RollBack {
     number: u64,
 }
 
-impl Plan for RollBack<'_> {
+impl Plan for RollBack {
     type Outcome = Option<Vec<ChangeView>>;
 
     async fn plan(&self, draft: &mut Draft<'_>) -> Result<Option<Vec<ChangeView>>, WriteError> {
-        let images = self.caller.writer.feed().database().images_at(self.number).await?;
-        let Some(mut edits) = images else { return Ok(None) };
+        let Some(mut edits) = draft.images_at(self.number).await? else { return Ok(None) };
         let consumers: HashSet<String> = edits.iter().filter_map(consumer).collect();
         let mut brought_back = HashSet::new();
         for name in &consumers {

@@ -41,11 +41,11 @@ impl Feed {
     /// Reads everything.
     async fn load(&self, reason: &'static str) -> Result<(), StoreError> {
         let mut rows = Vec::new();
-        let (revision, oldest) = self.inner.database.load(&mut |row| rows.push(row)).await?;
+        let revision = self.inner.database.load(&mut |row| rows.push(row)).await?;
         tracing::info!(reason, revision = revision.number, rows = rows.len(), "loading the whole configuration");
         if let Some(replica) = &self.inner.replica {
             let cluster = self.inner.database.cluster().await?;
-            replica.replace(&cluster, &revision, oldest, &rows).await?;
+            replica.replace(&cluster, &revision, &rows).await?;
         }
         let next = self.built(revision, rows).await;
         self.contact().loads += 1;

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollgate_keys::Keyring;
@@ -38,7 +39,7 @@ impl Bench {
                 connections: 4,
                 timeout: Duration::from_secs(5),
             };
-            let keyring = Keyring::parse(&Keyring::generate()).expect("a keyring");
+            let keyring = Keyring::parse(Keyring::generate().expose_secret()).expect("a keyring");
             let options =
                 OpenOptions { database, replica: path.join("replica.db"), keyring, feed: FeedOptions::default() };
             let feed = configuration::open(options).await.unwrap_or_else(|error| panic!("{error}")).feed;
