@@ -147,9 +147,9 @@ impl From<WriteError> for Refusal {
 /// Of a read.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
-        match error.is_away() {
-            true => Refusal::Away(format!("the database can't be asked now: {error}")),
-            false => Refusal::internal(&error),
+        match error {
+            StoreError::Away(_) | StoreError::Again => Refusal::Away(format!("the database can't be asked now: {error}")),
+            error => Refusal::internal(&error),
         }
     }
 }

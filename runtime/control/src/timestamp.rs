@@ -47,7 +47,8 @@ fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[u64; 3]> {
     let mut numbers = [0; 3];
     let mut parts = text.split(mark);
     for (number, digits) in numbers.iter_mut().zip(digits) {
-        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let part =
+            parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(numbers)
@@ -140,9 +141,21 @@ mod tests {
             assert_eq!(Timestamp::parse(text).map(|moment| moment.to_string()), Some(written.to_owned()), "{text}");
         }
         for text in [
-            "", "2026", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z",
-            "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+1:00",
-            "1969-12-31T23:59:59Z", "2026-01-01T00:00:00Zz", "2026-1-1T00:00:00Z", "2026-01-01T00:00:0äZ", "+026-01-01T00:00:00Z",
+            "",
+            "2026",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+1:00",
+            "1969-12-31T23:59:59Z",
+            "2026-01-01T00:00:00Zz",
+            "2026-1-1T00:00:00Z",
+            "2026-01-01T00:00:0äZ",
+            "+026-01-01T00:00:00Z",
         ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }

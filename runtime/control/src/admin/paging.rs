@@ -1,4 +1,4 @@
-//! Lists in pages: `?size=` and `?offset=`.
+//! Lists in pages: `?size=` and `?after=`.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,7 +15,7 @@ pub(super) struct Paging {
     size: Option<usize>,
     /// Key of the last row seen. So a page neither repeats nor leaves out a row that stays, whatever
     /// comes and goes between two pages.
-    offset: Option<String>,
+    after: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -30,15 +30,15 @@ const LARGEST_SIZE: usize = 1000;
 
 impl Paging {
     fn parse(path: &str, query: &str) -> Result<Paging, Refusal> {
-        let mut paging = Paging { path: path.to_owned(), size: None, offset: None };
+        let mut paging = Paging { path: path.to_owned(), size: None, after: None };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "size" => paging.size = Some(parse_size(&value)?),
-                "offset" => paging.offset = Some(value.into_owned()),
+                "after" => paging.after = Some(value.into_owned()),
                 // An ignored filter would look like one that everything passes.
                 _ => {
                     return Err(Refusal::BadRequest(format!(
-                        "unknown parameter `{key}`, lists take `size` and `offset`"
+                        "unknown parameter `{key}`, lists take `size` and `after`"
                     )));
                 }
             }
@@ -48,19 +48,19 @@ impl Paging {
 
     /// The page of `rows`, which come with their keys and ordered by them.
     pub(super) fn page<K: AsRef<str>, T>(&self, rows: impl IntoIterator<Item = (K, T)>) -> Page<T> {
-        let seen = |key: &K| self.offset.as_deref().is_some_and(|offset| key.as_ref() <= offset);
+        let seen = |key: &K| self.after.as_deref().is_some_and(|after| key.as_ref() <= after);
         let mut rows = rows.into_iter().skip_while(|(key, _)| seen(key)).peekable();
         let (keys, data): (Vec<K>, Vec<T>) = rows.by_ref().take(self.size.unwrap_or(DEFAULT_SIZE)).unzip();
         let last = keys.last().filter(|_| rows.peek().is_some());
         Page { data, next: last.map(|key| self.link(key.as_ref())) }
     }
 
-    fn link(&self, offset: &str) -> String {
+    fn link(&self, after: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if let Some(size) = self.size {
             query.append_pair("size", &size.to_string());
         }
-        format!("{}?{}", self.path, query.append_pair("offset", offset).finish())
+        format!("{}?{}", self.path, query.append_pair("after", after).finish())
     }
 }
 

@@ -237,8 +237,8 @@ fn a_long_list_comes_in_pages() {
     assert_eq!(walk("/consumers"), (all.clone(), vec![100, 100, 50]));
     assert_eq!(walk("/consumers?size=125"), (all.clone(), vec![125, 125]));
     assert_eq!(walk("/consumers?size=1000"), (all.clone(), vec![250]));
-    assert_eq!(walk("/consumers?offset=c2").0, all[200..], "an offset need not be a row that is still there");
-    assert_eq!(walk("/consumers?offset=zzz").0, [] as [String; 0]);
+    assert_eq!(walk("/consumers?after=c2").0, all[200..], "a cursor need not be a row that is still there");
+    assert_eq!(walk("/consumers?after=zzz").0, [] as [String; 0]);
     for query in ["size=0", "size=1001", "size=many", "size=-1", "tags=shop"] {
         let answer = running.get(&format!("/consumers?{query}"));
         assert_eq!(answer.status, 400, "{query}");

@@ -12,6 +12,7 @@ use tollgate_model::{ConfigSet, Kind};
 use tollgate_store::database::{Edit, Filter, NewRow, Row, Writing};
 
 use super::WriteError;
+use super::locked::aside;
 use crate::configuration::{Known, StoredModule, Unsealed, Vault};
 
 /// A change in the making, with the revision locked.
@@ -22,7 +23,7 @@ pub struct Draft<'w> {
     planned: Planned,
 }
 
-/// What a plan came to: one edit an entity.
+/// What a plan came to, in its order.
 #[derive(Default)]
 pub struct Planned {
     pub(super) edits: Vec<PlannedEdit>,
@@ -87,6 +88,11 @@ impl<'w> Draft<'w> {
         }
     }
 
+    /// The edits that lead back to that revision; `None` if that is not known any more, or not yet.
+    pub async fn images_at(&mut self, number: u64) -> Result<Option<Vec<Edit>>, WriteError> {
+        Ok(self.writing.images_at(number).await?)
+    }
+
     /// A stored body with its secrets in the clear.
     pub fn opened(&self, row: &Row) -> Result<Value, WriteError> {
         let Unsealed { body, problem } = self.vault.open(row.kind, &row.name, &row.body);
@@ -127,8 +133,14 @@ impl<'w> Draft<'w> {
     }
 
     /// What the entities would be after what was planned up to now.
-    pub fn preview(&self) -> Result<ConfigSet, WriteError> {
-        Ok(self.known.set.edit(&self.planned.entities())?)
+    pub async fn preview(&self) -> Result<ConfigSet, WriteError> {
+        self.previewed(self.planned.entities()).await
+    }
+
+    /// What the entities would be after these edits.
+    pub async fn previewed(&self, edits: Vec<EntityEdit>) -> Result<ConfigSet, WriteError> {
+        let before = Arc::clone(&self.known.set);
+        Ok(aside(move || before.edit(&edits)).await?)
     }
 
     pub(super) fn into_planned(self) -> Planned {
@@ -146,10 +158,7 @@ impl Planned {
     }
 
     /// All modules as they would be.
-    pub(super) fn modules(
-        &self,
-        known: &Arc<BTreeMap<String, StoredModule>>,
-    ) -> Arc<BTreeMap<String, StoredModule>> {
+    pub(super) fn modules(&self, known: &Arc<BTreeMap<String, StoredModule>>) -> Arc<BTreeMap<String, StoredModule>> {
         let mut modules = Arc::clone(known);
         for edit in self.edits.iter().filter(|edit| edit.kind == Kind::Module) {
             let modules = Arc::make_mut(&mut modules);

@@ -49,6 +49,7 @@ impl From<StoreError> for WriteError {
                 WriteError::Conflict(format!("there is a {kind} `{name}` already"))
             }
             StoreError::Missing { kind, name } => WriteError::Missing { kind, name },
+            StoreError::Again => WriteError::Again,
             error if error.is_away() => WriteError::Away(error),
             error => WriteError::Store(error),
         }

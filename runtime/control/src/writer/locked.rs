@@ -6,7 +6,7 @@ use tollgate_store::database::{Edit, Origin, Since, Writing};
 
 use super::draft::{Draft, Planned};
 use super::{Plan, WriteError, Writer, Written};
-use crate::configuration::Known;
+use crate::configuration::{Feed, Known};
 
 impl Writer {
     pub(super) async fn attempt<P: Plan>(
@@ -30,6 +30,8 @@ impl Writer {
         for (digest, bytes) in &planned.blobs {
             writing.put_blob(digest, bytes).await?;
         }
+        // Whoever asked may be gone before the answer comes, and this with them: the commit stays.
+        let _looked_for = LookedFor(&self.inner.feed);
         let step = writing.commit(origin, &edits).await?;
         Ok(Written { outcome, revision: step.revision.clone(), step: Some(step), applied: false })
     }
@@ -58,7 +60,8 @@ impl Writer {
 
     /// The edits to store, if nothing is wrong with what they lead to.
     async fn checked(&self, known: &Known, planned: &Planned) -> Result<Vec<Edit>, WriteError> {
-        let set = known.set.edit(&planned.entities())?;
+        let (before, entities) = (Arc::clone(&known.set), planned.entities());
+        let set = aside(move || before.edit(&entities)).await?;
         let modules = planned.modules(&known.modules);
         let plugins = planned.plugins(&set, known);
         self.inner.settings.check(&plugins, &modules).await.into_result(())?;
@@ -66,7 +69,16 @@ impl Writer {
     }
 }
 
+/// Once it is over, however it ended, the node looks what there is.
+struct LookedFor<'a>(&'a Feed);
+
+impl Drop for LookedFor<'_> {
+    fn drop(&mut self) {
+        self.0.hint(None);
+    }
+}
+
 /// Off the runtime: with many entities it takes a while.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("following does not panic, and is never cancelled")
 }

@@ -22,11 +22,7 @@ pub(super) struct Session {
 }
 
 /// In front of everything, paths that are not there included.
-pub(super) async fn admit(
-    State(stored): State<Stored>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Refusal> {
+pub(super) async fn admit(State(stored): State<Stored>, mut request: Request, next: Next) -> Result<Response, Refusal> {
     let Some(writer) = stored.writer.get() else {
         return Err(Refusal::Away("this node is starting, it does not know its configuration yet".to_owned()));
     };

@@ -1,8 +1,8 @@
 //! What a request sends.
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::{Map, Value};
 use tollgate_model::decode::kind;
 
@@ -39,8 +39,8 @@ async fn bytes(headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Ref
         return Err(Refusal::TooLarge(LARGEST));
     }
     to_bytes(body, LARGEST).await.map_err(|error| {
-        let is_too_large = std::error::Error::source(&error)
-            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        let is_too_large =
+            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
         match is_too_large {
             true => Refusal::TooLarge(LARGEST),
             false => Refusal::BadRequest("the body broke off".to_owned()),
@@ -79,9 +79,8 @@ fn parse(bytes: &[u8], written: Written) -> Result<Value, Refusal> {
     let refused = |problem: String| Refusal::BadRequest(problem);
     match written {
         _ if bytes.is_empty() => Ok(Value::Object(Map::new())),
-        Written::Json => serde_json::from_slice(bytes).map_err(|error| {
-            refused(format!("the body is no JSON: line {}, column {}", error.line(), error.column()))
-        }),
+        Written::Json => serde_json::from_slice(bytes)
+            .map_err(|error| refused(format!("the body is no JSON: line {}, column {}", error.line(), error.column()))),
         Written::Form => form::parse(bytes).map_err(refused),
         Written::Toml => {
             let text = std::str::from_utf8(bytes).map_err(|_| refused("the body is no UTF-8".to_owned()))?;
@@ -113,15 +112,21 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_as_its_type_says() {
         assert_eq!(read("application/json; charset=utf-8", r#"{"a":1}"#, Also::Form).await, Ok(json!({ "a": 1 })));
-        assert_eq!(read("application/x-www-form-urlencoded", "a.b=1", Also::Form).await, Ok(json!({ "a": { "b": 1 } })));
+        assert_eq!(
+            read("application/x-www-form-urlencoded", "a.b=1", Also::Form).await,
+            Ok(json!({ "a": { "b": 1 } }))
+        );
         assert_eq!(read("application/toml", "[a]\nb = 1", Also::Toml).await, Ok(json!({ "a": { "b": 1 } })));
         assert_eq!(read("", "", Also::Form).await, Ok(json!({})));
         assert_eq!(read("application/json", "{", Also::Form).await, Err(400));
         assert_eq!(read("application/json", "[]", Also::Form).await, Err(400));
         assert_eq!(read("application/toml", "a = ", Also::Toml).await, Err(400));
-        for (content_type, also) in
-            [("", Also::Form), ("text/plain", Also::Form), ("application/toml", Also::Form), ("multipart/form-data", Also::Patch)]
-        {
+        for (content_type, also) in [
+            ("", Also::Form),
+            ("text/plain", Also::Form),
+            ("application/toml", Also::Form),
+            ("multipart/form-data", Also::Patch),
+        ] {
             assert_eq!(read(content_type, "{}", also).await, Err(415), "{content_type}");
         }
     }

@@ -9,25 +9,18 @@ use serde::Serialize;
 use tollgate_model::Kind;
 use tollgate_store::database::{Filter, Row, Step};
 
+use super::Stored;
 use super::body::{self, Also};
-use super::caller::{Caller, Segment, Done, List, json, next_page, with_etag, with_location};
+use super::caller::{Caller, Done, List, Segment, json, next_page, with_etag, with_location};
 use super::conditions::etag;
 use super::entity::{Entity, EntityView, Record, StoredView};
 use super::plan::{Delete, Made, Put, Way};
-use super::Stored;
 use crate::admin::plugins::{PluginRow, Rows};
 use crate::refusal::Refusal;
 
 /// Kinds with a list of their own that is read and written alike.
-pub(super) const KINDS: [Kind; 7] = [
-    Kind::Service,
-    Kind::Upstream,
-    Kind::Route,
-    Kind::Plugin,
-    Kind::Consumer,
-    Kind::Certificate,
-    Kind::Sni,
-];
+pub(super) const KINDS: [Kind; 7] =
+    [Kind::Service, Kind::Upstream, Kind::Route, Kind::Plugin, Kind::Consumer, Kind::Certificate, Kind::Sni];
 
 pub(super) fn routes() -> Router<Stored> {
     KINDS.into_iter().fold(Router::new(), |router, kind| {
@@ -35,7 +28,9 @@ pub(super) fn routes() -> Router<Stored> {
         let all = get(async move |caller: Caller| list(kind, &caller).await)
             .post(async move |caller: Caller, body: Body| post(kind, &caller, body).await);
         let one = get(async move |caller: Caller, Segment(name): Segment<String>| one(kind, &caller, &name).await)
-            .put(async move |caller: Caller, Segment(name): Segment<String>, body: Body| put(kind, &caller, &name, body).await)
+            .put(async move |caller: Caller, Segment(name): Segment<String>, body: Body| {
+                put(kind, &caller, &name, body).await
+            })
             .patch(async move |caller: Caller, Segment(name): Segment<String>, body: Body| {
                 patch(kind, &caller, &name, body).await
             })
@@ -161,4 +156,3 @@ async fn delete(kind: Kind, caller: &Caller, name: &str) -> Result<Response, Ref
     let plan = Delete { kind, name: name.to_owned(), conditions: caller.conditions() };
     caller.write(&plan).await?.empty()
 }
-

@@ -106,7 +106,9 @@ mod tests {
         assert!(holds(IF_MATCH, &etag(&new), Some(&new)));
         assert!(holds(IF_MATCH, &format!("\"x\", {}", etag(&new)), Some(&new)));
         assert!(holds(IF_MATCH, "*", Some(&new)));
-        for (value, row) in [(etag(&old), Some(&new)), (format!("W/{}", etag(&new)), Some(&new)), ("*".to_owned(), None)] {
+        for (value, row) in
+            [(etag(&old), Some(&new)), (format!("W/{}", etag(&new)), Some(&new)), ("*".to_owned(), None)]
+        {
             assert!(!holds(IF_MATCH, &value, row), "{value}");
         }
         assert!(holds(IF_NONE_MATCH, "*", None) && !holds(IF_NONE_MATCH, "*", Some(&new)));

@@ -6,12 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tollgate_model::decode::{Decode, Place};
 use tollgate_model::entity::{Certificate, ChainEntry, Consumer, Plugin, Route, Service, Sni, Upstream};
-use tollgate_model::{Kind, Problems};
+use tollgate_model::{Kind, Problems, secrets};
 use tollgate_store::database::Row;
 
 use crate::Timestamp;
 use crate::configuration::Vault;
-use tollgate_model::secrets;
 use crate::view::{
     CertificateView, ChainEntryView, ConsumerView, PluginView, RouteView, ServiceView, SniView, UpstreamView,
 };
@@ -27,13 +26,19 @@ pub(super) enum Entity {
     Sni(Sni),
     Plugin(Plugin),
     /// What this version can't read.
-    Unreadable { name: String, body: Value, problem: String },
+    Unreadable {
+        name: String,
+        body: Value,
+        problem: String,
+    },
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum EntityView<'a> {
-    Chain { chain: Vec<ChainEntryView<'a>> },
+    Chain {
+        chain: Vec<ChainEntryView<'a>>,
+    },
     Service(ServiceView<'a>),
     Upstream(UpstreamView<'a>),
     Route(RouteView<'a>),
@@ -147,7 +152,15 @@ pub(super) fn moment(milliseconds: i64) -> Timestamp {
 pub(super) fn told_only(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Plugin => &[
-            "id", "created_at", "updated_at", "revision", "state", "reason", "generation", "digest", "used_by",
+            "id",
+            "created_at",
+            "updated_at",
+            "revision",
+            "state",
+            "reason",
+            "generation",
+            "digest",
+            "used_by",
             "used_by_count",
         ],
         _ => &["id", "created_at", "updated_at", "revision"],

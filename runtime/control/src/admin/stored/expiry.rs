@@ -12,7 +12,9 @@ pub(super) struct Expiry(pub(super) i64);
 impl Decode for Expiry {
     fn decode(value: &Value, place: &Place<'_>, problems: &mut Problems) -> Option<Expiry> {
         let milliseconds = match value {
-            Value::Number(seconds) => seconds.as_i64().filter(|seconds| (0..LATEST).contains(seconds)).map(|seconds| seconds * 1000),
+            Value::Number(seconds) => {
+                seconds.as_i64().filter(|seconds| (0..LATEST).contains(seconds)).map(|seconds| seconds * 1000)
+            }
             Value::String(text) => Timestamp::parse(text).and_then(Timestamp::milliseconds),
             _ => None,
         };

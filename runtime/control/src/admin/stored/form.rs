@@ -56,11 +56,24 @@ fn typed(text: &str) -> Value {
 /// Whether only texts can stand there, whatever they look like.
 fn is_text(steps: &[&str]) -> bool {
     let matched = |step: &str| matches!(step, "headers" | "query");
-    matches!(steps, [first, ..] if TEXTS.contains(first)) || steps.iter().any(|step| matched(step)) && steps[0] != "config"
+    matches!(steps, [first, ..] if TEXTS.contains(first))
+        || steps.iter().any(|step| matched(step)) && steps[0] != "config"
 }
 
 const TEXTS: [&str; 14] = [
-    "name", "id", "key", "custom_id", "groups", "tags", "hosts", "host", "paths", "path", "methods", "service", "role",
+    "name",
+    "id",
+    "key",
+    "custom_id",
+    "groups",
+    "tags",
+    "hosts",
+    "host",
+    "paths",
+    "path",
+    "methods",
+    "service",
+    "role",
     "address",
 ];
 const DEEPEST: usize = 32;
@@ -84,7 +97,10 @@ mod tests {
             }))
         );
         assert_eq!(parse(b""), Ok(json!({})));
-        assert_eq!(parse(b"config.n=-3&config.z=03&config.f=1.5"), Ok(json!({ "config": { "n": -3, "z": "03", "f": "1.5" } })));
+        assert_eq!(
+            parse(b"config.n=-3&config.z=03&config.f=1.5"),
+            Ok(json!({ "config": { "n": -3, "z": "03", "f": "1.5" } }))
+        );
     }
 
     #[test]

@@ -4,7 +4,6 @@ use serde_json::Value;
 use tollgate_model::Problems;
 use tollgate_model::decode::Place;
 use tollgate_model::problem::{Complaint, Problem};
-
 use tollgate_model::secrets::HIDDEN;
 
 /// Whether there is anything to restore.
@@ -74,7 +73,8 @@ mod tests {
             sent,
             json!({ "config": { "password": "a", "list": [{ "name": "y", "value": "c" }], "tokens": ["d", "f"] } })
         );
-        let mut sent = json!({ "config": { "pass": HIDDEN, "tokens": [HIDDEN], "list": [{ "name": "z", "value": HIDDEN }] } });
+        let mut sent =
+            json!({ "config": { "pass": HIDDEN, "tokens": [HIDDEN], "list": [{ "name": "z", "value": HIDDEN }] } });
         restore(&mut sent, Some(&stored), &Place::Root, &mut problems);
         let places: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(places, ["config.list[0].value", "config.pass", "config.tokens[0]"]);

@@ -9,15 +9,15 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use serde_json::Value;
 use tollgate_model::Kind;
+use tollgate_model::secrets::{self, HIDDEN};
 use tollgate_store::database::{AuditEntry, Change, Edit, Row, Step};
 
 use super::Stored;
-use super::caller::{Caller, Segment, List, json, next_page};
+use super::caller::{Caller, List, Segment, json, next_page};
 use super::entity::moment;
 use super::parameters::revision_number;
 use super::plan;
 use crate::Timestamp;
-use tollgate_model::secrets::{self, HIDDEN};
 use crate::refusal::Refusal;
 use crate::writer::{Draft, Plan, WriteError};
 
@@ -117,7 +117,12 @@ impl StepView {
 async fn list(caller: Caller) -> Result<Response, Refusal> {
     let parameters = caller.parameters(&["size", "after"])?;
     let (size, after) = (parameters.size()?, parameters.number("after")?);
-    let steps = caller.local().steps(after, size + 1).await?;
+    let feed = caller.writer.feed();
+    let steps = match feed.database().steps(after, size + 1).await {
+        // This node's copy knows what it followed itself.
+        Err(error) if error.is_away() => feed.local().steps(after, size + 1).await?,
+        steps => steps?,
+    };
     let is_more = steps.len() > size as usize;
     let changes = |step: &Step| step.changes.iter().take(SHOWN_CHANGES).map(ChangeView::of).collect();
     let data: Vec<StepView> = steps.iter().take(size as usize).map(|step| StepView::of(step, changes(step))).collect();
@@ -128,7 +133,12 @@ async fn list(caller: Caller) -> Result<Response, Refusal> {
 async fn one(caller: Caller, Segment(number): Segment<String>) -> Result<Response, Refusal> {
     caller.parameters(&[])?;
     let no = || Refusal::NotThere(format!("there is no revision `{number}` (any more)"));
-    let step = caller.local().step(revision_number(&number).ok_or_else(no)?).await?.ok_or_else(no)?;
+    let (feed, known) = (caller.writer.feed(), revision_number(&number).ok_or_else(no)?);
+    let step = match feed.database().step(known).await {
+        Err(error) if error.is_away() => feed.local().step(known).await?,
+        step => step?,
+    };
+    let step = step.ok_or_else(no)?;
     json(StatusCode::OK, &StepView::of(&step, step.changes.iter().map(ChangeView::whole).collect()))
 }
 
@@ -136,9 +146,12 @@ async fn one(caller: Caller, Segment(number): Segment<String>) -> Result<Respons
 async fn roll_back(caller: Caller, Segment(number): Segment<String>) -> Result<Response, Refusal> {
     let no = || Refusal::NotThere(format!("there is no revision `{number}` (any more)"));
     let number = revision_number(&number).ok_or_else(no)?;
-    let done = caller.write(&RollBack { caller: &caller, number }).await?;
+    let done = caller.write(&RollBack { number }).await?;
     let Some(changes) = &done.written.outcome else { return Err(no()) };
-    done.answer(StatusCode::OK, &Changes { count: changes.len(), changes: &changes[..changes.len().min(SHOWN_CHANGES)] })
+    done.answer(
+        StatusCode::OK,
+        &Changes { count: changes.len(), changes: &changes[..changes.len().min(SHOWN_CHANGES)] },
+    )
 }
 
 /// What a write of many entities did.
@@ -150,17 +163,15 @@ pub(super) struct Changes<'a> {
 
 /// Tokens stay as they are, or going back could shut everybody out, or let somebody in again. Keys come and go with
 /// their consumers only: one that was revoked stays revoked.
-struct RollBack<'a> {
-    caller: &'a Caller,
+struct RollBack {
     number: u64,
 }
 
-impl Plan for RollBack<'_> {
+impl Plan for RollBack {
     type Outcome = Option<Vec<ChangeView>>;
 
     async fn plan(&self, draft: &mut Draft<'_>) -> Result<Option<Vec<ChangeView>>, WriteError> {
-        let images = self.caller.writer.feed().database().images_at(self.number).await?;
-        let Some(mut edits) = images else { return Ok(None) };
+        let Some(mut edits) = draft.images_at(self.number).await? else { return Ok(None) };
         let consumers: HashSet<String> = edits.iter().filter_map(consumer).collect();
         let mut brought_back = HashSet::new();
         for name in &consumers {
@@ -169,7 +180,9 @@ impl Plan for RollBack<'_> {
             }
         }
         edits.retain(|edit| match edit {
-            Edit::Put(row) if row.kind == Kind::Key => row.owner.as_ref().is_some_and(|owner| brought_back.contains(owner)),
+            Edit::Put(row) if row.kind == Kind::Key => {
+                row.owner.as_ref().is_some_and(|owner| brought_back.contains(owner))
+            }
             Edit::Put(row) => row.kind != Kind::Token,
             Edit::Delete { kind, .. } => !matches!(kind, Kind::Token | Kind::Key),
         });
@@ -229,7 +242,8 @@ async fn audit(caller: Caller) -> Result<Response, Refusal> {
     let entries = caller.writer.feed().database().audit(after, size + 1).await?;
     let is_more = entries.len() > size as usize;
     let data: Vec<AuditView> = entries.into_iter().take(size as usize).map(AuditView::of).collect();
-    let next = data.last().filter(|_| is_more).map(|entry| next_page(&caller, &parameters, &entry.revision.to_string()));
+    let next =
+        data.last().filter(|_| is_more).map(|entry| next_page(&caller, &parameters, &entry.revision.to_string()));
     json(StatusCode::OK, &List { data, next })
 }
 

@@ -21,7 +21,9 @@ use crate::writer::{Draft, Plan, WriteError};
 
 pub(super) fn routes() -> Router<Stored> {
     let chained = |kind: Kind| {
-        post(async move |caller: Caller, Segment(name): Segment<String>, body: Body| add_plugin(&caller, kind, name, body).await)
+        post(async move |caller: Caller, Segment(name): Segment<String>, body: Body| {
+            add_plugin(&caller, kind, name, body).await
+        })
     };
     Router::new()
         .route("/services/{name}/routes", post(add_route))
@@ -91,7 +93,9 @@ impl Plan for AddPlugin {
         }
         match body["chain"].as_array_mut() {
             Some(chain) => chain.push(plugin.name.as_str().into()),
-            None => return Err(Problem::new(&Place::Root.key("chain"), "what is stored is no list; put it anew").into()),
+            None => {
+                return Err(Problem::new(&Place::Root.key("chain"), "what is stored is no list; put it anew").into());
+            }
         }
         draft.put(self.kind, &name, tags, body, None, None);
         Ok(plugin)

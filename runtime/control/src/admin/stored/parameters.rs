@@ -102,6 +102,10 @@ mod tests {
         assert!(read("dry_run=yes").flag("dry_run", false).is_err());
         assert_eq!(read("timeout=250ms").timeout().ok(), Some(Duration::from_millis(250)));
         assert!(["61s", "5", "", "-1s"].iter().all(|time| read(&format!("timeout={time}")).timeout().is_err()));
-        assert!(["18446744073709551615", "+1", "", "a"].iter().all(|n| read(&format!("after={n}")).number("after").is_err()));
+        assert!(
+            ["18446744073709551615", "+1", "", "a"]
+                .iter()
+                .all(|n| read(&format!("after={n}")).number("after").is_err())
+        );
     }
 }

@@ -85,7 +85,12 @@ impl Plan for Put {
 
 impl Put {
     /// Whether nothing has that name yet, and it is the one in the path, where there is one.
-    async fn check_free(&self, draft: &mut Draft<'_>, name: &str, addressed: Option<&String>) -> Result<(), WriteError> {
+    async fn check_free(
+        &self,
+        draft: &mut Draft<'_>,
+        name: &str,
+        addressed: Option<&String>,
+    ) -> Result<(), WriteError> {
         if let Some(addressed) = addressed.filter(|addressed| *addressed != name) {
             let message = format!("the path says `{addressed}`, and there is none of that name to be renamed");
             return Err(at(self.kind, addressed, "name", Complaint::from(message)).into());
@@ -105,7 +110,7 @@ async fn rename(draft: &mut Draft<'_>, kind: Kind, was: &str) -> Result<(), Writ
         )));
     }
     draft.delete(kind, was);
-    draft.preview().map(drop).map_err(|error| match error {
+    draft.preview().await.map(drop).map_err(|error| match error {
         WriteError::Problems(mut problems) => {
             let complaint = Complaint::new(
                 "those that name it would not follow to the new name",
@@ -173,11 +178,7 @@ pub(super) struct Sent {
 
 impl Sent {
     /// `addressed`: the name where none is stated; without it one is made up.
-    pub(super) fn read(
-        kind: Kind,
-        mut table: Map<String, Value>,
-        addressed: Option<&str>,
-    ) -> Result<Sent, WriteError> {
+    pub(super) fn read(kind: Kind, mut table: Map<String, Value>, addressed: Option<&str>) -> Result<Sent, WriteError> {
         for key in told_only(kind) {
             table.remove(*key);
         }
@@ -190,7 +191,8 @@ impl Sent {
             }
             (Some(stated), _) => Name::decode(&stated, &section.key(key), &mut problems).map(String::from),
             (None, Some(addressed)) if kind == Kind::Sni => {
-                String::decode(&addressed.into(), &section.key(key), &mut problems).map(|host| host.to_ascii_lowercase())
+                String::decode(&addressed.into(), &section.key(key), &mut problems)
+                    .map(|host| host.to_ascii_lowercase())
             }
             (None, Some(addressed)) => {
                 Name::decode(&addressed.into(), &section.key(key), &mut problems).map(String::from)

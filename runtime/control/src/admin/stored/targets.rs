@@ -12,7 +12,7 @@ use tollgate_model::problem::Problem;
 
 use super::Stored;
 use super::body::{self, Also};
-use super::caller::{Caller, Segment, List, json as answer, next_page, with_etag, with_location};
+use super::caller::{Caller, List, Segment, json as answer, next_page, with_etag, with_location};
 use super::collection::{find, image};
 use super::conditions::{Conditions, etag};
 use super::entity::Entity;
@@ -103,7 +103,9 @@ impl Plan for Change {
             body["targets"] = json!([]);
         }
         let Some(targets) = body["targets"].as_array_mut() else {
-            return Err(Problem::new(&Place::Root.key("targets"), "what is stored is no list; put the upstream anew").into());
+            return Err(
+                Problem::new(&Place::Root.key("targets"), "what is stored is no list; put the upstream anew").into()
+            );
         };
         let changed = match &self.what {
             What::Put(table) => {

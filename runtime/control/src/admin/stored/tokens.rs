@@ -15,7 +15,7 @@ use tollgate_store::database::{Filter, Row};
 use super::Stored;
 use super::access::now;
 use super::body::{self, Also};
-use super::caller::{Caller, Segment, List, json, next_page, with_etag, with_location};
+use super::caller::{Caller, List, Segment, json, next_page, with_etag, with_location};
 use super::collection::{find, image};
 use super::conditions::{Conditions, etag};
 use super::entity::moment;
@@ -149,7 +149,12 @@ impl Plan for MakeToken {
         }
         let (token, prefix) = tollgate_keys::generate_token();
         let token = token.expose_secret().to_owned();
-        put(draft, &self.name, &token, TokenBody { role: self.role, prefix: prefix.clone(), expires_at: self.expires_at });
+        put(
+            draft,
+            &self.name,
+            &token,
+            TokenBody { role: self.role, prefix: prefix.clone(), expires_at: self.expires_at },
+        );
         Ok(Made { name: self.name.clone(), token, prefix })
     }
 }

@@ -34,7 +34,8 @@ async fn read(caller: Caller) -> Result<Response, Refusal> {
     let format = parameters.one_of("format", &[("json", Format::Json), ("toml", Format::Toml)])?;
     let known = caller.known();
     let revision = known.revision.number;
-    let rendered = tokio::task::spawn_blocking(move || render(&SetView::from(&*known.set), format.unwrap_or(Format::Json)));
+    let rendered =
+        tokio::task::spawn_blocking(move || render(&SetView::from(&*known.set), format.unwrap_or(Format::Json)));
     let (content_type, bytes) = rendered.await.map_err(|error| Refusal::internal(&error))??;
     let fields = [(CONTENT_TYPE, content_type.to_owned()), (REVISION, revision.to_string())];
     Ok((StatusCode::OK, fields, bytes).into_response())

@@ -21,10 +21,7 @@ pub(in crate::admin::stored) fn document(server: String) -> OpenApi {
         paths.add_path_operation(&endpoint.path, vec![method(&endpoint.method)], operation(&endpoint));
     }
     let token = SecurityScheme::Http(
-        HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token of this API: `tgt_…`"))
-            .build(),
+        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token of this API: `tgt_…`")).build(),
     );
     let server = if server.is_empty() { "/".to_owned() } else { server };
     OpenApiBuilder::new()

@@ -41,7 +41,8 @@ fn of_kind(kind: Kind) -> Vec<Endpoint> {
     let (sent, shown, list) = schemas(kind);
     let (all, one) = (format!("/{section}"), format!("/{section}/{{name}}"));
     vec![
-        read(all.clone(), section, format!("All {section}, in the order of their names"), list).query(&["size", "after", "tags"]),
+        read(all.clone(), section, format!("All {section}, in the order of their names"), list)
+            .query(&["size", "after", "tags"]),
         write(HttpMethod::Post, all, section, format!("Makes a {word}"))
             .sends(sent, Also::Form)
             .answers(201, Some(shown))
@@ -82,21 +83,32 @@ fn nested() -> Vec<Endpoint> {
     };
     let targets = "/upstreams/{name}/targets";
     vec![
-        write(HttpMethod::Post, "/services/{name}/routes".to_owned(), "routes", "Makes a route to the service".to_owned())
-            .sends("NewRoute", Also::Form)
-            .answers(201, Some("StoredRoute")),
+        write(
+            HttpMethod::Post,
+            "/services/{name}/routes".to_owned(),
+            "routes",
+            "Makes a route to the service".to_owned(),
+        )
+        .sends("NewRoute", Also::Form)
+        .answers(201, Some("StoredRoute")),
         chained("/services/{name}/plugins", "the service's"),
         chained("/routes/{name}/plugins", "the route's"),
         chained("/consumers/{name}/plugins", "the consumer's"),
         chained("/chain/plugins", "the global"),
-        read(targets.to_owned(), "upstreams", "The targets of an upstream".to_owned(), "Targets").query(&["size", "after"]),
+        read(targets.to_owned(), "upstreams", "The targets of an upstream".to_owned(), "Targets")
+            .query(&["size", "after"]),
         write(HttpMethod::Post, targets.to_owned(), "upstreams", "Adds a target, or changes its weight".to_owned())
             .sends("Target", Also::Form)
             .answers(200, Some("Target"))
             .answers(201, Some("Target"))
             .conditional(),
         deletion(format!("{targets}/{{address}}"), "upstreams", "Takes a target away".to_owned()).conditional(),
-        read("/routes/{name}/chain".to_owned(), "routes", "The plugins that a request of the route meets".to_owned(), "Object"),
+        read(
+            "/routes/{name}/chain".to_owned(),
+            "routes",
+            "The plugins that a request of the route meets".to_owned(),
+            "Object",
+        ),
         read("/chain".to_owned(), "chain", "The global chain".to_owned(), "StoredChain").conditional(),
         write(HttpMethod::Put, "/chain".to_owned(), "chain", "Replaces the global chain".to_owned())
             .sends("Chain", Also::Form)
@@ -108,7 +120,8 @@ fn nested() -> Vec<Endpoint> {
 fn credentials() -> Vec<Endpoint> {
     let (keys, tokens) = ("/consumers/{name}/keys", "/tokens");
     vec![
-        read(keys.to_owned(), "keys", "The keys of a consumer, by id and how they begin".to_owned(), "Keys").query(&["size", "after"]),
+        read(keys.to_owned(), "keys", "The keys of a consumer, by id and how they begin".to_owned(), "Keys")
+            .query(&["size", "after"]),
         write(HttpMethod::Post, keys.to_owned(), "keys", "Makes a key, which is shown this once".to_owned())
             .sends("NewKey", Also::Form)
             .answers(201, Some("MadeKey")),
@@ -126,23 +139,46 @@ fn credentials() -> Vec<Endpoint> {
 fn whole() -> Vec<Endpoint> {
     let revision = "/revisions/{number}";
     vec![
-        read("/config".to_owned(), "configuration", "The whole configuration, without secrets and keys".to_owned(), "Object").query(&["format"]),
-        write(HttpMethod::Post, "/config".to_owned(), "configuration", "Makes the configuration what the tree says".to_owned())
-            .sends("Config", Also::Toml)
-            .answers(200, Some("Changes"))
-            .query(&["prune", "dry_run", "wait", "timeout"]),
+        read(
+            "/config".to_owned(),
+            "configuration",
+            "The whole configuration, without secrets and keys".to_owned(),
+            "Object",
+        )
+        .query(&["format"]),
+        write(
+            HttpMethod::Post,
+            "/config".to_owned(),
+            "configuration",
+            "Makes the configuration what the tree says".to_owned(),
+        )
+        .sends("Config", Also::Toml)
+        .answers(200, Some("Changes"))
+        .query(&["prune", "dry_run", "wait", "timeout"]),
         Endpoint {
             is_write: false,
-            ..write(HttpMethod::Post, "/config/diff".to_owned(), "configuration", "What applying the tree would change".to_owned())
-                .sends("Config", Also::Toml)
-                .answers(200, Some("Changes"))
-                .query(&["prune"])
+            ..write(
+                HttpMethod::Post,
+                "/config/diff".to_owned(),
+                "configuration",
+                "What applying the tree would change".to_owned(),
+            )
+            .sends("Config", Also::Toml)
+            .answers(200, Some("Changes"))
+            .query(&["prune"])
         },
-        read("/revisions".to_owned(), "history", "What was changed, newest first".to_owned(), "Revisions").query(&["size", "after"]),
+        read("/revisions".to_owned(), "history", "What was changed, newest first".to_owned(), "Revisions")
+            .query(&["size", "after"]),
         read(revision.to_owned(), "history", "One revision, with how everything was and is".to_owned(), "Revision"),
-        write(HttpMethod::Post, format!("{revision}/rollback"), "history", "Makes everything as it was in a revision".to_owned())
-            .answers(200, Some("Changes")),
-        read("/audit".to_owned(), "history", "Who changed what, newest first".to_owned(), "Audit").query(&["size", "after"]),
+        write(
+            HttpMethod::Post,
+            format!("{revision}/rollback"),
+            "history",
+            "Makes everything as it was in a revision".to_owned(),
+        )
+        .answers(200, Some("Changes")),
+        read("/audit".to_owned(), "history", "Who changed what, newest first".to_owned(), "Audit")
+            .query(&["size", "after"]),
     ]
 }
 
@@ -150,9 +186,11 @@ fn node() -> Vec<Endpoint> {
     vec![
         read("/".to_owned(), "node", "The node and the paths of this API".to_owned(), "Object"),
         read("/status".to_owned(), "node", "How the node is doing".to_owned(), "Object"),
-        read("/modules".to_owned(), "node", "The plugin modules on this node".to_owned(), "Objects").query(&["size", "offset"]),
+        read("/modules".to_owned(), "node", "The plugin modules on this node".to_owned(), "Objects")
+            .query(&["size", "after"]),
         read("/cache/{kind}/{name}".to_owned(), "node", "What this node holds of an entity".to_owned(), "Held"),
-        deletion("/cache".to_owned(), "node", "Has everything loaded anew".to_owned()).query(&["scope", "dry_run", "wait", "timeout"]),
+        deletion("/cache".to_owned(), "node", "Has everything loaded anew".to_owned())
+            .query(&["scope", "dry_run", "wait", "timeout"]),
         read("/openapi.json".to_owned(), "node", "This document".to_owned(), "Object"),
     ]
 }
@@ -173,7 +211,17 @@ fn read(path: String, tag: &'static str, summary: String, shown: &'static str) -
 
 fn write(method: HttpMethod, path: String, tag: &'static str, summary: String) -> Endpoint {
     let query = &crate::admin::stored::caller::WRITING;
-    Endpoint { method, path, tag, summary, query, body: None, answers: Vec::new(), is_write: true, is_conditional: false }
+    Endpoint {
+        method,
+        path,
+        tag,
+        summary,
+        query,
+        body: None,
+        answers: Vec::new(),
+        is_write: true,
+        is_conditional: false,
+    }
 }
 
 fn deletion(path: String, tag: &'static str, summary: String) -> Endpoint {

@@ -32,7 +32,21 @@ pub(super) fn sent() -> Vec<(String, RefOr<Schema>)> {
         )*};
     }
     use entities::*;
-    add!(Service, Upstream, Route, NewRoute, Plugin, Consumer, Certificate, Sni, Chain, Target, Config, NewKey, NewToken);
+    add!(
+        Service,
+        Upstream,
+        Route,
+        NewRoute,
+        Plugin,
+        Consumer,
+        Certificate,
+        Sni,
+        Chain,
+        Target,
+        Config,
+        NewKey,
+        NewToken
+    );
     schemas.sort_by(|(a, _), (b, _)| a.cmp(b));
     schemas.dedup_by(|(a, _), (b, _)| a == b);
     schemas
@@ -92,7 +106,8 @@ impl IntoArray for RefOr<Schema> {
 }
 
 fn list(item: &str) -> RefOr<Schema> {
-    let next = ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::String, Type::Null]));
+    let next =
+        ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::String, Type::Null]));
     ObjectBuilder::new()
         .property("data", utoipa::openapi::schema::Array::new(Ref::from_schema_name(item)))
         .property("next", next.description(Some("The following page")))

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollgate_keys::Keyring;
@@ -17,7 +18,6 @@ use crate::writer::{SettingsUnchecked, Writer, first_token};
 pub(super) struct Bench {
     running: Running,
     pub(super) feed: Feed,
-    pub(super) writer: Writer,
     pub(super) token: String,
     folder: TempDir,
 }
@@ -39,13 +39,14 @@ impl Bench {
                 connections: 4,
                 timeout: Duration::from_secs(5),
             };
-            let keyring = Keyring::parse(&Keyring::generate()).expect("a keyring");
-            let options = OpenOptions { database, replica: path.join("replica.db"), keyring, feed: FeedOptions::default() };
+            let keyring = Keyring::parse(Keyring::generate().expose_secret()).expect("a keyring");
+            let options =
+                OpenOptions { database, replica: path.join("replica.db"), keyring, feed: FeedOptions::default() };
             let feed = configuration::open(options).await.unwrap_or_else(|error| panic!("{error}")).feed;
             let writer = Writer::new(feed.clone(), "node-1".to_owned(), Arc::new(SettingsUnchecked), Box::new(|_| ()));
             assert!(first_token(&writer, &path.join("admin.token")).await.expect("a token"));
-            let slot = Arc::new(OnceLock::from(writer.clone()));
-            told.send((feed.clone(), writer)).expect("the test waits");
+            let slot = Arc::new(OnceLock::from(writer));
+            told.send(feed.clone()).expect("the test waits");
             let options = AdminOptions { public_url, writer: Some(slot), ..AdminOptions::default() };
             let node = Arc::new(FakeNode::serving(&json!({})));
             let applying = async {
@@ -61,9 +62,9 @@ impl Bench {
                 () = applying => Ok(()),
             }
         });
-        let (feed, writer) = ready.recv().expect("a node");
+        let feed = ready.recv().expect("a node");
         let token = std::fs::read_to_string(folder.path().join("admin.token")).expect("a token");
-        Bench { running, feed, writer, token: token.trim().to_owned(), folder }
+        Bench { running, feed, token: token.trim().to_owned(), folder }
     }
 
     pub(super) fn folder(&self) -> &std::path::Path {

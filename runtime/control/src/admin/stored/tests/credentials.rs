@@ -13,7 +13,8 @@ fn a_key_is_shown_once_and_then_known_by_its_hash() {
     assert_eq!((made.status, made.field("location")), (201, Some("/consumers/demo/keys/demo-1")), "{}", made.body);
     let key = made.json()["key"].as_str().expect("the key").to_owned();
     assert!(key.starts_with("tg_") && key.starts_with(made.json()["prefix"].as_str().expect("a prefix")));
-    let own = bench.makes("/consumers/demo/keys", json!({ "id": "own", "key": "my-own-key-1", "expires_at": 4102444800u32 }));
+    let own =
+        bench.makes("/consumers/demo/keys", json!({ "id": "own", "key": "my-own-key-1", "expires_at": 4102444800u32 }));
     assert_eq!((&own["key"], &own["prefix"]), (&json!("my-own-key-1"), &json!("my-")));
     let listed = bench.get("/consumers/demo/keys");
     assert!(!listed.body.contains(&key) && !listed.body.contains("my-own-key-1"), "{}", listed.body);
@@ -58,7 +59,10 @@ fn stored_hash(bench: &Bench, name: &str) -> Option<KeyHash> {
 #[test]
 fn keys_sent_with_their_consumer_are_all_that_it_has() {
     let bench = Bench::start();
-    bench.makes("/consumers", json!({ "name": "demo", "keys": [{ "key": "first-key-1" }, { "id": "b", "key": "second-key" }] }));
+    bench.makes(
+        "/consumers",
+        json!({ "name": "demo", "keys": [{ "key": "first-key-1" }, { "id": "b", "key": "second-key" }] }),
+    );
     let ids = |bench: &Bench| {
         let listed = bench.get("/consumers/demo/keys").json();
         let keys = listed["data"].as_array().expect("keys").clone();
@@ -79,12 +83,27 @@ fn nothing_is_told_without_a_token() {
     let mode = std::fs::metadata(bench.folder().join("admin.token")).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(bench.token.starts_with("tgt_"), "{}", bench.token);
-    for (method, path) in [("GET", "/"), ("GET", "/routes"), ("POST", "/services"), ("GET", "/nowhere"), ("PUT", "/"), ("GET", "/openapi.json")] {
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/routes"),
+        ("POST", "/services"),
+        ("GET", "/nowhere"),
+        ("PUT", "/"),
+        ("GET", "/openapi.json"),
+    ] {
         let answer = bench.stranger(method, path, &[]);
         assert_eq!(answer.status, 401, "{method} {path}");
         assert!(answer.field("www-authenticate").is_some_and(|value| value.starts_with("Bearer")), "{path}");
     }
-    for value in ["", "Bearer", "Bearer ", "Bearer tgt_wrong", "Basic dGd0", &format!("Basic {}", bench.token), &format!("Bearer {} x", bench.token)] {
+    for value in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer tgt_wrong",
+        "Basic dGd0",
+        &format!("Basic {}", bench.token),
+        &format!("Bearer {} x", bench.token),
+    ] {
         assert_eq!(bench.stranger("GET", "/routes", &[("Authorization", value)]).status, 401, "{value}");
     }
     let twice = format!("Bearer {}", bench.token);

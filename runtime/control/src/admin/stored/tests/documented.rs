@@ -84,9 +84,11 @@ fn schemas_and_decoding_know_the_same_keys() {
         ("certificates", "Certificate"),
         ("snis", "Sni"),
     ] {
-        let refused = bench.post(&format!("/{section}"), serde_json::json!({ "name": "a", "host": "a", "qqqqqqqq": 1 })).json();
+        let refused =
+            bench.post(&format!("/{section}"), serde_json::json!({ "name": "a", "host": "a", "qqqqqqqq": 1 })).json();
         let problems = refused["problems"].as_array().expect("problems");
-        let unknown = problems.iter().find(|problem| problem["path"].as_str().is_some_and(|path| path.ends_with("qqqqqqqq")));
+        let unknown =
+            problems.iter().find(|problem| problem["path"].as_str().is_some_and(|path| path.ends_with("qqqqqqqq")));
         let hint = unknown.expect("it is unknown")["hint"].as_str().expect("a hint").to_owned();
         let known: BTreeSet<&str> = hint.strip_prefix("known here: ").expect("a list").split(", ").collect();
         let properties = served["components"]["schemas"][schema]["properties"].as_object().expect("properties");

@@ -54,11 +54,22 @@ fn deleted_is_deleted_at_once_each_time() {
 fn what_is_read_can_be_written_back() {
     let bench = Bench::start().with_orders();
     bench.makes("/plugins", json!({ "name": "limits", "module": "rate-limiting", "config": { "limit": 1 } }));
-    bench.makes("/upstreams", json!({ "name": "pair", "targets": [{ "address": "a:1" }], "health_check": { "path": "/" } }));
+    bench.makes(
+        "/upstreams",
+        json!({ "name": "pair", "targets": [{ "address": "a:1" }], "health_check": { "path": "/" } }),
+    );
     bench.makes("/consumers", json!({ "name": "demo", "groups": ["gold"] }));
     bench.makes("/certificates", json!({ "name": "main", "certificate_file": "a.pem", "key_file": "a.key" }));
     bench.makes("/snis", json!({ "host": "*.Example.com", "certificate": "main" }));
-    for path in ["services/orders", "routes/orders", "plugins/limits", "upstreams/pair", "consumers/demo", "certificates/main", "snis/*.example.com"] {
+    for path in [
+        "services/orders",
+        "routes/orders",
+        "plugins/limits",
+        "upstreams/pair",
+        "consumers/demo",
+        "certificates/main",
+        "snis/*.example.com",
+    ] {
         let path = format!("/{path}");
         let read = bench.get(&path);
         assert_eq!(read.status, 200, "{path}: {}", read.body);

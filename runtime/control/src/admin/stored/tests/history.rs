@@ -8,26 +8,38 @@ fn every_change_can_be_looked_up() {
     let made = bench.puts("/services/orders", json!({ "url": "http://b:1" })).json()["revision"].clone();
     let listed = bench.get("/revisions?size=2").json();
     let first = &listed["data"][0];
-    assert_eq!((&first["revision"], &first["author"], &first["action"]), (&made, &json!("admin"), &json!("PUT /services/orders")));
+    assert_eq!(
+        (&first["revision"], &first["author"], &first["action"]),
+        (&made, &json!("admin"), &json!("PUT /services/orders"))
+    );
     assert_eq!(first["changes"], json!([{ "action": "updated", "kind": "service", "name": "orders" }]));
     let older = bench.get(listed["next"].as_str().expect("older ones")).json();
     assert_eq!(older["data"][0]["revision"], 2);
     let one = bench.get(&format!("/revisions/{made}")).json();
     let change = &one["changes"][0];
-    assert_eq!((&change["before"]["url"], &change["after"]["url"]), (&json!("http://127.0.0.1:9000"), &json!("http://b:1")));
+    assert_eq!(
+        (&change["before"]["url"], &change["after"]["url"]),
+        (&json!("http://127.0.0.1:9000"), &json!("http://b:1"))
+    );
     for number in ["999", "x", "-1", "99999999999999999999"] {
         assert_eq!(bench.get(&format!("/revisions/{number}")).status, 404, "{number}");
         assert_eq!(bench.post(&format!("/revisions/{number}/rollback"), json!({})).status, 404, "{number}");
     }
     let audit = bench.get("/audit?size=1").json();
     assert_eq!((&audit["data"][0]["node"], &audit["data"][0]["author"]), (&json!("node-1"), &json!("admin")));
-    assert_eq!(bench.get(audit["next"].as_str().expect("older ones")).json()["data"][0]["action"], "PUT /routes/orders");
+    assert_eq!(
+        bench.get(audit["next"].as_str().expect("older ones")).json()["data"][0]["action"],
+        "PUT /routes/orders"
+    );
 }
 
 #[test]
 fn going_back_brings_everything_back_but_what_was_revoked() {
     let bench = Bench::start().with_orders();
-    bench.makes("/consumers", json!({ "name": "demo", "keys": [{ "id": "a", "key": "demo-key-a" }, { "id": "b", "key": "demo-key-b" }] }));
+    bench.makes(
+        "/consumers",
+        json!({ "name": "demo", "keys": [{ "id": "a", "key": "demo-key-a" }, { "id": "b", "key": "demo-key-b" }] }),
+    );
     bench.makes("/consumers", json!({ "name": "gone", "keys": [{ "id": "a", "key": "gone-key-a" }] }));
     let then = bench.makes("/plugins", json!({ "name": "p", "config": { "password": "canary" } }))["revision"].clone();
     assert_eq!(bench.delete("/consumers/demo/keys/a").status, 204);
@@ -40,7 +52,8 @@ fn going_back_brings_everything_back_but_what_was_revoked() {
     assert_eq!(back.status, 200, "{}", back.body);
     assert_eq!(bench.get("/services/orders").json()["url"], "http://127.0.0.1:9000");
     assert_eq!(bench.feed.known().set.plugins["p"].config["password"], "canary");
-    let statuses = ["demo/keys/a", "demo/keys/b", "gone/keys/a", "newer"].map(|path| bench.get(&format!("/consumers/{path}")).status);
+    let statuses = ["demo/keys/a", "demo/keys/b", "gone/keys/a", "newer"]
+        .map(|path| bench.get(&format!("/consumers/{path}")).status);
     assert_eq!(statuses, [404, 200, 200, 404], "what was revoked stays so, what went with its consumer comes back");
     assert_eq!(bench.get("/tokens/newer").status, 200);
 }
@@ -49,7 +62,10 @@ fn going_back_brings_everything_back_but_what_was_revoked() {
 fn what_a_node_holds_can_be_seen_and_loaded_anew() {
     let bench = Bench::start().with_orders();
     let held = bench.get("/cache/routes/orders").json();
-    assert_eq!((&held["held"]["service"], &held["problem"], &held["applied"]), (&json!("orders"), &Value::Null, &held["revision"]));
+    assert_eq!(
+        (&held["held"]["service"], &held["problem"], &held["applied"]),
+        (&json!("orders"), &Value::Null, &held["revision"])
+    );
     assert_eq!(bench.get("/cache/routes/none").status, 404);
     assert_eq!(bench.get("/cache/tokens/admin").status, 404);
     assert_eq!(bench.get("/cache/none/orders").status, 404);

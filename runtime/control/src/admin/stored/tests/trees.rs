@@ -46,7 +46,10 @@ fn a_tree_is_applied_in_one_revision_and_only_what_differs_is_written() {
     let diff = bench.post("/config/diff", next.clone()).json();
     let expected = [("updated", "service", "orders"), ("created", "consumer", "new"), ("deleted", "route", "orders")];
     assert_eq!(changed(&diff), expected);
-    assert_eq!((&diff["changes"][0]["before"]["url"], &diff["changes"][0]["after"]["url"]), (&json!("http://a:1"), &json!("http://b:1")));
+    assert_eq!(
+        (&diff["changes"][0]["before"]["url"], &diff["changes"][0]["after"]["url"]),
+        (&json!("http://a:1"), &json!("http://b:1"))
+    );
     assert_eq!(bench.get("/routes/orders").status, 200);
     assert_eq!(changed(&bench.post("/config?prune=false", next.clone()).json()), expected[..2]);
     assert_eq!(changed(&bench.post("/config", next).json()), expected[2..]);
@@ -75,7 +78,11 @@ fn the_tree_can_be_had_and_sent_as_toml() {
     let bench = Bench::start().with_orders();
     let text = bench.get("/config?format=toml");
     assert_eq!(text.field("content-type"), Some("application/toml"));
-    assert!(text.body.contains("[[services]]") && text.body.contains("url = \"http://127.0.0.1:9000\""), "{}", text.body);
+    assert!(
+        text.body.contains("[[services]]") && text.body.contains("url = \"http://127.0.0.1:9000\""),
+        "{}",
+        text.body
+    );
     let back = bench.send("POST", "/config", &[], Some(("application/toml", &text.body)));
     assert_eq!((back.status, &back.json()["changes"]), (200, &json!([])), "{}", back.body);
     assert_eq!(bench.get("/config?format=yaml").status, 400);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::{Map, Value};
 use tollgate_model::decode::{Place, closest};
 use tollgate_model::problem::Problem;
+use tollgate_model::set::EntityEdit;
 use tollgate_model::{ConfigSet, Kind, Problems};
 
 use crate::admin::stored::entity::{Entity, whole};
@@ -33,7 +34,7 @@ impl Plan for Apply {
         restore(draft, &mut wanted).await?;
         let known = draft.known();
         let gone = if self.prune { unnamed(&known.set, &wanted) } else { Vec::new() };
-        let next = after(draft, &wanted, &gone)?;
+        let next = draft.previewed(edits(&wanted, &gone)).await?;
         let mut changes = Vec::new();
         for ((kind, name), sent) in &wanted {
             let is_broken = known.set.broken.contains_key(&(*kind, name.clone()));
@@ -78,15 +79,8 @@ impl Apply {
 type Wanted = BTreeMap<(Kind, String), Sent>;
 
 /// What of a tree is stored as rows, besides the chain.
-const SECTIONS: [Kind; 7] = [
-    Kind::Plugin,
-    Kind::Certificate,
-    Kind::Sni,
-    Kind::Upstream,
-    Kind::Service,
-    Kind::Route,
-    Kind::Consumer,
-];
+const SECTIONS: [Kind; 7] =
+    [Kind::Plugin, Kind::Certificate, Kind::Sni, Kind::Upstream, Kind::Service, Kind::Route, Kind::Consumer];
 
 /// Takes a tree apart; what entities say is looked at later.
 fn read(tree: &Value) -> Result<Wanted, WriteError> {
@@ -175,19 +169,15 @@ fn unnamed(set: &ConfigSet, wanted: &Wanted) -> Vec<(Kind, String)> {
     gone.into_iter().collect()
 }
 
-/// The set as it would be, checked as a whole.
-fn after(draft: &Draft<'_>, wanted: &Wanted, gone: &[(Kind, String)]) -> Result<ConfigSet, WriteError> {
-    let puts = wanted.iter().map(|((kind, name), sent)| tollgate_model::set::EntityEdit {
+/// All of it, also what is there already.
+fn edits(wanted: &Wanted, gone: &[(Kind, String)]) -> Vec<EntityEdit> {
+    let puts = wanted.iter().map(|((kind, name), sent)| EntityEdit {
         kind: *kind,
         name: name.clone(),
         body: Some(tagged(whole(*kind, name, &sent.tags, sent.body.clone()))),
     });
-    let deletes = gone.iter().map(|(kind, name)| tollgate_model::set::EntityEdit {
-        kind: *kind,
-        name: name.clone(),
-        body: None,
-    });
-    Ok(draft.known().set.edit(&puts.chain(deletes).collect::<Vec<_>>())?)
+    let deletes = gone.iter().map(|(kind, name)| EntityEdit { kind: *kind, name: name.clone(), body: None });
+    puts.chain(deletes).collect()
 }
 
 /// As an edit has it: without the name.
