@@ -5,6 +5,7 @@ pub(crate) mod fuzzing;
 mod log;
 mod plugins;
 mod proxy;
+mod redis;
 mod store;
 mod tls;
 
@@ -24,6 +25,7 @@ use tollgate_store::Document;
 
 use crate::cmd::Invalid;
 pub use log::LogConfig;
+pub use redis::RedisConfig;
 pub use store::{DatabaseConfig, StoreConfig};
 pub use tls::NO_CERTIFICATE;
 
@@ -44,6 +46,8 @@ pub struct NodeConfig {
     pub admin_address: SocketAddr,
     pub status_address: SocketAddr,
     pub store: StoreConfig,
+    /// What nodes tell each other of changes by; only with a database. `None`: they look now and then.
+    pub redis: Option<RedisConfig>,
     /// Where relative paths in the gateway's configuration start.
     pub base: PathBuf,
     pub plugins: HostConfig,
@@ -59,6 +63,7 @@ struct Raw {
     admin: SocketAddr,
     status: SocketAddr,
     store: store::StoreTable,
+    redis: Option<redis::RedisTable>,
     plugins: plugins::PluginsTable,
     drain: DrainTable,
     log: LogConfig,
@@ -89,6 +94,7 @@ impl NodeConfig {
             status_address: raw.status,
             base: store.folder(folder).to_owned(),
             store,
+            redis: raw.redis.map(|redis| redis.complete(folder)).transpose()?,
             plugins: raw.plugins.complete(folder, data.clone()),
             data,
             drain_delay: raw.drain.delay,
@@ -105,13 +111,14 @@ impl Decode for Raw {
         let admin = table(&mut fields, "admin", AdminTable { listen: ([127, 0, 0, 1], 8001).into() });
         let status = table(&mut fields, "status", ListenTable { listen: ([127, 0, 0, 1], 8007).into() });
         let store = table(&mut fields, "store", store::StoreTable::default());
+        let redis = fields.maybe("redis");
         let plugins = fields.optional("plugins", plugins::PluginsTable::default());
         let drain = fields.optional("drain", DrainTable::default());
         let log = fields.optional("log", LogConfig::default());
         let (admin, status) = (admin.map(|admin| admin.listen), status.map(|status| status.listen));
         refuse_shared_addresses(&listeners(proxy.as_ref(), admin, status), value, &mut fields);
         fields.finish()?;
-        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store?, plugins, drain, log })
+        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store?, redis, plugins, drain, log })
     }
 }
 
