@@ -37,11 +37,34 @@ fn every_form_is_read() {
 #[test]
 fn what_is_none_is_refused_without_a_word_of_it() {
     for text in [
-        "", "localhost", "http://h", "redis", "redis:/h", "redis://", "redis://h:0", "redis://h:99999", "redis://h/x",
-        "redis://h/-1", "redis://h/+1", "redis://s3cret@h", "redis://u:s3%GGcret@h", "redis://u:s3/cret@h",
-        "redis://u:s3#cret@h", "rediss+unix:///s", "redis+unix://", "redis+unix:///s?x=1", "redis+unix://h/s",
-        "redis+sentinel://s1", "redis+sentinel://s1/", "redis+sentinel:///m", "redis+cluster://h/1",
-        "redis+cluster://", "redis+cluster://h1,,h2", "redisx://h", "redis+bus://h", "redis://h?db=1",
+        "",
+        "localhost",
+        "http://h",
+        "redis",
+        "redis:/h",
+        "redis://",
+        "redis://h:0",
+        "redis://h:99999",
+        "redis://h/x",
+        "redis://h/-1",
+        "redis://h/+1",
+        "redis://s3cret@h",
+        "redis://u:s3%GGcret@h",
+        "redis://u:s3/cret@h",
+        "redis://u:s3#cret@h",
+        "rediss+unix:///s",
+        "redis+unix://",
+        "redis+unix:///s?x=1",
+        "redis+unix://h/s",
+        "redis+sentinel://s1",
+        "redis+sentinel://s1/",
+        "redis+sentinel:///m",
+        "redis+cluster://h/1",
+        "redis+cluster://",
+        "redis+cluster://h1,,h2",
+        "redisx://h",
+        "redis+bus://h",
+        "redis://h?db=1",
     ] {
         let fault = RedisUrl::parse(text).err().unwrap_or_else(|| panic!("{text} was taken"));
         let told = format!("{fault} {}", fault.hint);
@@ -65,6 +88,7 @@ proptest! {
     fn any_password_survives_its_escape(password in "\\PC{1,20}") {
         let escaped: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let url = RedisUrl::parse(&format!("redis://u:{escaped}@h")).unwrap();
-        prop_assert_eq!(url.login.unwrap().password.expose_secret(), password);
+        let login = url.login.unwrap();
+        prop_assert_eq!(login.password.expose_secret(), password);
     }
 }
