@@ -263,6 +263,8 @@ fn module(report: plugin_host::ModuleReport) -> ModuleView {
         loaded_at: report.loaded_at.map(Timestamp),
         alive: report.alive,
         loads: report.loads,
+        from_cluster: report.from_cluster,
+        overrides: report.overrides,
         last_error: report.last_error.map(failure),
         faults: labelled(&report.faults).collect(),
         last_fault: report.last_fault.map(failure),
