@@ -28,7 +28,7 @@ async fn its_curl_lines_work() {
     // curl -i -X POST http://localhost:8001/plugins --data name=rate-limiting --data config.minute=5 ...
     let limit = [
         "--json",
-        r#"{"name": "limit", "module": "rate-limiting", "config": {"limits": [{"limit": 5, "window": "1m", "by": "address"}]}}"#,
+        r#"{"name": "limit", "module": "rate-limiting", "config": {"limits": [{"limit": 5, "window": "1m", "by": "ip"}]}}"#,
     ];
     let made = send("/plugins", &limit).await;
     assert!(made.starts_with("HTTP/1.1 201"), "{made}");

@@ -37,7 +37,11 @@ pub async fn first_token(writer: &Writer, file: &Path) -> Result<bool, FirstToke
     }
     save(file, &token).map_err(|error| FirstTokenError::File { path: file.to_owned(), error })?;
     match writer.write_only(&origin, false, &plan).await {
-        Ok(written) if written.outcome => Ok(true),
+        Ok(written) if written.outcome => {
+            // Whoever reads the file is let in.
+            let _ = writer.feed().catch_up().await;
+            Ok(true)
+        }
         // Another node was faster.
         Ok(_) => {
             let _ = fs::remove_file(file);

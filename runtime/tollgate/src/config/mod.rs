@@ -102,7 +102,6 @@ impl NodeConfig {
             status_address: raw.status,
             base: store.folder(folder).to_owned(),
             store,
-            redis: raw.redis.map(|redis| redis.complete(folder)).transpose()?,
             plugins: raw.plugins.complete(folder, data.clone()),
             data,
             drain_delay: raw.drain.delay,
