@@ -30,7 +30,9 @@ async fn grow(routes: usize, keys: usize) -> String {
     assert_eq!((&counts["routes"], &counts["credentials"]), (&json!(routes), &json!(keys)));
     let change = median(changes(&admin, &gateway, routes).await);
     let lookup = median(lookups(&gateway, routes, keys).await);
-    format!("start {start:.1?}, {memory} MiB resident, a change live after {change:.1?}, a request with a key {lookup:.0?}")
+    format!(
+        "start {start:.1?}, {memory} MiB resident, a change live after {change:.1?}, a request with a key {lookup:.0?}"
+    )
 }
 
 /// By the API, in pieces that a body may have.

@@ -21,8 +21,20 @@ async fn schemathesis_finds_nothing() {
     let document = format!("http://{}/openapi.json", admin.address);
     let seconds = "240";
     let arguments = [
-        "run", &document, "--header", &token, "--max-time", seconds, "--checks", CHECKS, "--no-color",
-        "--continue-on-failure", "--request-timeout", "30", "--suppress-health-check", "all",
+        "run",
+        &document,
+        "--header",
+        &token,
+        "--max-time",
+        seconds,
+        "--checks",
+        CHECKS,
+        "--no-color",
+        "--continue-on-failure",
+        "--request-timeout",
+        "30",
+        "--suppress-health-check",
+        "all",
     ];
     let ran = run(&program.to_string_lossy(), &arguments).await;
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);

@@ -35,8 +35,8 @@ mod websocket;
 
 pub use admin::{Admin, revision};
 pub use certificates::{Authority, Identity};
-pub use cluster::{Cluster, ClusterSetup};
 pub use client::{Call, Connection, Reply, delete, get, post};
+pub use cluster::{Cluster, ClusterSetup};
 pub use faulty_redis::{FaultyRedis, RedisFaults};
 pub use frames::{Frame, Frames};
 pub use gateway::Gateway;

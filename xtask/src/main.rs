@@ -13,7 +13,6 @@ mod dist;
 mod fuzz;
 mod prove;
 mod run;
-mod schemathesis;
 mod test;
 mod tidy;
 

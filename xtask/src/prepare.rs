@@ -41,8 +41,7 @@ pub const REDIS: Program =
     Program { name: "redis-server", package: "redis-server", is_there: || process::find("redis-server").is_some() };
 
 /// Debian puts the server's programs below a folder of its version.
-pub const POSTGRES: Program =
-    Program { name: "PostgreSQL", package: "postgresql", is_there: postgres_is_there };
+pub const POSTGRES: Program = Program { name: "PostgreSQL", package: "postgresql", is_there: postgres_is_there };
 
 fn postgres_is_there() -> bool {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

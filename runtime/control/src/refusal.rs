@@ -148,7 +148,9 @@ impl From<WriteError> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
         match error {
-            StoreError::Away(_) | StoreError::Again => Refusal::Away(format!("the database can't be asked now: {error}")),
+            StoreError::Away(_) | StoreError::Again => {
+                Refusal::Away(format!("the database can't be asked now: {error}"))
+            }
             error => Refusal::internal(&error),
         }
     }

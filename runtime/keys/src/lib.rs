@@ -13,9 +13,9 @@ mod generate;
 mod hash;
 mod credentials;
 
+pub use credentials::{Credential, CredentialEdit, Credentials, Found};
 pub use generate::{generate_key, generate_token};
 pub use hash::{KeyHash, Pepper};
 pub use keyring::{InvalidKeyring, Keyring, OpenError, Renew};
 pub use root::Root;
 pub use sealer::{SealedError, Sealer};
-pub use credentials::{Credential, CredentialEdit, Credentials, Found};

@@ -8,8 +8,8 @@ mod rule;
 use serde_json::{Map, Value};
 
 use crate::Kind;
-pub use rule::is_secret_name;
 use rule::holds_secret;
+pub use rule::is_secret_name;
 
 /// Stands where a secret stood.
 pub const HIDDEN: &str = "[hidden]";
@@ -94,11 +94,7 @@ impl<E> Walk<'_, E> {
         Ok(())
     }
 
-    fn each(
-        &mut self,
-        items: &mut [Value],
-        next: impl Fn(&mut Self, &mut Value) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn each(&mut self, items: &mut [Value], next: impl Fn(&mut Self, &mut Value) -> Result<(), E>) -> Result<(), E> {
         items.iter_mut().enumerate().try_for_each(|(index, item)| self.below(&index.to_string(), item, &next))
     }
 

@@ -27,9 +27,7 @@ impl Host {
     /// What a module's schema alone says of settings.
     pub fn check_by_schema(schema: &Value, plugin: &Plugin) -> Vec<SettingsProblem> {
         match jsonschema::validator_for(schema) {
-            Ok(validator) => {
-                problems_by(&validator, schema, &plugin.name, &Value::Object(plugin.config.clone()))
-            }
+            Ok(validator) => problems_by(&validator, schema, &plugin.name, &Value::Object(plugin.config.clone())),
             // It was checked when the module was taken.
             Err(_) => Vec::new(),
         }

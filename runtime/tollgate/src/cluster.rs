@@ -48,7 +48,8 @@ impl Membership {
             None => Bus::none(),
         };
         let announcing = bus.clone();
-        let announce = Box::new(move |revision: &tollgate_store::database::Revision| announcing.publish(revision.number));
+        let announce =
+            Box::new(move |revision: &tollgate_store::database::Revision| announcing.publish(revision.number));
         let writer = Writer::new(feed.clone(), config.name.clone(), settings, announce);
         Ok(Membership {
             feed,

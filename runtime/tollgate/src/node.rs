@@ -93,8 +93,7 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
         }
         None => None,
     };
-    let (mut reconciler, watch) =
-        reconciler(&config, membership.as_ref(), &host, &state, certificates, tls.as_ref())?;
+    let (mut reconciler, watch) = reconciler(&config, membership.as_ref(), &host, &state, certificates, tls.as_ref())?;
     let first = reconciler.first().await.map_err(Invalid)?;
     if predecessor.is_some() {
         // Before it accepts anything.

@@ -8,9 +8,8 @@ use tollgate_control::configuration::Feed;
 
 use tollgate_control::node::{
     BusStatus, CertificateState, CertificateStatus, ConfigurationStatus, DatabaseStatus, DegradedPlace, EntityCounts,
-    Failure, Histogram,
-    Labelled, ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState, PluginStatus, Reach,
-    TargetOut, TargetState, UpstreamStatus, WorkerFault, WorkerState,
+    Failure, Histogram, Labelled, ModuleCounts, ModuleState, ModuleView, NodeMetrics, NodeStatus, Phase, PluginState,
+    PluginStatus, Reach, TargetOut, TargetState, UpstreamStatus, WorkerFault, WorkerState,
 };
 use tollgate_control::{NodeView, Timestamp};
 use tollgate_limits::Local;

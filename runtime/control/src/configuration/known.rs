@@ -160,7 +160,12 @@ impl Pending {
             table.insert("tags".to_owned(), row.tags.clone().into());
         }
         if let Some(problem) = opened.problem {
-            tracing::error!(kind = row.kind.word(), name = row.name, problem, "a stored row can't be used on this node");
+            tracing::error!(
+                kind = row.kind.word(),
+                name = row.name,
+                problem,
+                "a stored row can't be used on this node"
+            );
             self.unreadable.insert((row.kind, row.name.clone()), problem);
         }
         self.entities.push(EntityEdit { kind: row.kind, name: row.name.clone(), body: Some(body) });

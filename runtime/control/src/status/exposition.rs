@@ -11,7 +11,9 @@ use prometheus_client::registry::{Registry, Unit};
 use tollgate_model::units::TimeSpan;
 
 use super::process::ProcessSample;
-use crate::node::{CertificateStatus, DatabaseStatus, Histogram, Labelled, NodeMetrics, NodeStatus, Reach, UpstreamStatus};
+use crate::node::{
+    CertificateStatus, DatabaseStatus, Histogram, Labelled, NodeMetrics, NodeStatus, Reach, UpstreamStatus,
+};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

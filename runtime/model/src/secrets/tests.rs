@@ -56,10 +56,7 @@ fn what_is_replaced_is_what_is_hidden_and_can_be_put_back() {
         Ok::<_, ()>(json!({ "was": value }))
     };
     replace(Kind::Route, &mut sealed, sealing).expect("nothing fails");
-    assert_eq!(
-        places,
-        ["/headers/X-Api-Key/0", "/chain/1/when/query/token/0", "/chain/1/when/not/headers/cookie/0"]
-    );
+    assert_eq!(places, ["/headers/X-Api-Key/0", "/chain/1/when/query/token/0", "/chain/1/when/not/headers/cookie/0"]);
     for place in &places {
         let inner = sealed.pointer(place).expect("its place")["was"].clone();
         *sealed.pointer_mut(place).expect("its place") = inner;

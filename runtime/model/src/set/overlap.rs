@@ -37,7 +37,8 @@ pub(super) fn check_touched(routes: &BTreeMap<Name, Arc<Route>>, touched: &Touch
         let section = Place::Root.key("routes");
         let message = format!("matches the same requests as the route `{}`, with the same priority", other.name);
         let place = section.key(route.name.as_str());
-        problems.add(Problem::new(&place, message).with_hint("give one of them a higher `priority` or another condition"));
+        problems
+            .add(Problem::new(&place, message).with_hint("give one of them a higher `priority` or another condition"));
     };
     if put.len() > FEW {
         let mut seen: HashMap<String, &Route> = HashMap::with_capacity(routes.len());
@@ -66,11 +67,14 @@ pub(super) fn check_touched(routes: &BTreeMap<Name, Arc<Route>>, touched: &Touch
 
 /// Cheap, and true of all that are alike: the text that most differ in is compared first.
 fn may_be_alike(a: &Route, b: &Route) -> bool {
-    let same_path = match (&a.paths[..], &b.paths[..]) {
-        ([PathPattern::Exact(a)], [PathPattern::Exact(b)]) | ([PathPattern::Prefix(a)], [PathPattern::Prefix(b)]) => a == b,
-        ([PathPattern::Exact(_)], [PathPattern::Prefix(_)]) | ([PathPattern::Prefix(_)], [PathPattern::Exact(_)]) => false,
-        _ => true,
-    };
+    let same_path =
+        match (&a.paths[..], &b.paths[..]) {
+            ([PathPattern::Exact(a)], [PathPattern::Exact(b)])
+            | ([PathPattern::Prefix(a)], [PathPattern::Prefix(b)]) => a == b,
+            ([PathPattern::Exact(_)], [PathPattern::Prefix(_)])
+            | ([PathPattern::Prefix(_)], [PathPattern::Exact(_)]) => false,
+            _ => true,
+        };
     same_path && a.priority == b.priority && a.headers.len() == b.headers.len() && a.query.len() == b.query.len()
 }
 

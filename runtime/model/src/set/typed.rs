@@ -70,11 +70,9 @@ impl Check<'_, '_> {
         let section = Place::Root.key(edit.kind.section());
         let place = section.key(&edit.name);
         let name = |value: &serde_json::Value| Name::parse(value.as_str()?).ok();
-        for (key, kind) in [
-            ("service", Kind::Service),
-            ("upstream", Kind::Upstream),
-            ("certificate", Kind::Certificate),
-        ] {
+        for (key, kind) in
+            [("service", Kind::Service), ("upstream", Kind::Upstream), ("certificate", Kind::Certificate)]
+        {
             let is_named = matches!(
                 (edit.kind, kind),
                 (Kind::Route, Kind::Service) | (Kind::Service, Kind::Upstream) | (Kind::Sni, Kind::Certificate)
@@ -162,7 +160,8 @@ impl Check<'_, '_> {
         for ((kind, name), Users { first, more }) in users {
             let section = Place::Root.key(kind.section());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let problem = Problem::new(&section.key(name), format!("the {kind} `{name}` is still used by {first}{more}"));
+            let problem =
+                Problem::new(&section.key(name), format!("the {kind} `{name}` is still used by {first}{more}"));
             self.problems.add(problem.with_hint("change or delete that first, or in the same change"));
         }
     }

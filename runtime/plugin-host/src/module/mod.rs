@@ -21,8 +21,8 @@ use crate::guest::Guest;
 use crate::share::Share;
 
 pub(crate) use faults::Faults;
-pub(crate) use library::{Library, Unavailable, Verdict};
 pub use inspect::ModuleAbout;
+pub(crate) use library::{Library, Unavailable, Verdict};
 pub use library::{ModuleReport, ModuleState};
 
 /// One build of a module, compiled and described. Instances, uses and chains hold it; when the last

@@ -30,7 +30,8 @@ impl Database {
     /// All that were heard of and did not say goodbye, in the order of their names.
     pub async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
         let mut session = self.reading().await?;
-        let select = format!("SELECT id, name, version, revision, {} - seen_at FROM nodes ORDER BY name, id", session.now());
+        let select =
+            format!("SELECT id, name, version, revision, {} - seen_at FROM nodes ORDER BY name, id", session.now());
         on!(&mut session, connection => {
             let rows = sqlx::query(AssertSqlSafe(select)).fetch_all(&mut *connection).await?;
             let mut nodes = Vec::with_capacity(rows.len());

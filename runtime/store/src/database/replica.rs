@@ -22,7 +22,10 @@ pub enum Opened {
     /// Nothing.
     New,
     /// A file that can't be used; it was renamed, and the replica is new.
-    SetAside { reason: String, path: PathBuf },
+    SetAside {
+        reason: String,
+        path: PathBuf,
+    },
 }
 
 impl Replica {

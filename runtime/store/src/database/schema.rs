@@ -36,7 +36,9 @@ pub(super) async fn migrate(backend: &Backend) -> Result<(), StoreError> {
 async fn version(session: &mut Session) -> Result<i64, StoreError> {
     let is_there = match session {
         Session::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'",
-        Session::Postgres(_) => "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'meta'",
+        Session::Postgres(_) => {
+            "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'meta'"
+        }
     };
     on!(session, connection => {
         let tables: i64 = sqlx::query(is_there).fetch_one(&mut *connection).await?.try_get(0)?;

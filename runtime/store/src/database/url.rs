@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn urls_are_told_apart_and_never_show_a_password() {
-        let url = DatabaseUrl::parse("postgres://user:s3cret@db.example.com:5433/tollgate?sslmode=disable").expect("one");
+        let url =
+            DatabaseUrl::parse("postgres://user:s3cret@db.example.com:5433/tollgate?sslmode=disable").expect("one");
         assert_eq!((url.shown().as_str(), url.is_shared()), ("postgres://db.example.com:5433/tollgate", true));
         assert_eq!(format!("{url:?}"), url.shown());
         let url = DatabaseUrl::parse("sqlite:gateway.db").expect("one").within(Path::new("/data"));

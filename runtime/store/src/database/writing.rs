@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use sqlx::{Postgres, QueryBuilder, Row as _, Sqlite};
 use tollgate_model::Kind;
 
+use super::StoreError;
 use super::backend::{Session, on};
 use super::error::ConflictOf;
 use super::history::image_of;
 use super::reading::{COLUMNS, entity, joined_tags};
 use super::types::{Change, Edit, Filter, Head, NewRow, Origin, Revision, Row, Since, Step};
-use super::StoreError;
 
 /// A transaction that holds the head: nobody else commits a revision before it ends. Dropped, nothing of it
 /// happened.
@@ -80,7 +80,8 @@ impl Writing {
         let edits = self.with_owned(edits).await?;
         let before = self.images(&edits).await?;
         let at = now();
-        let revision = Revision { number: self.head.revision.number + 1, id: uuid::Uuid::new_v4().simple().to_string() };
+        let revision =
+            Revision { number: self.head.revision.number + 1, id: uuid::Uuid::new_v4().simple().to_string() };
         let changes = changes(&edits, before, revision.number, at)?;
         self.write_rows(&changes).await?;
         self.write_log(origin, &revision, at, &changes).await?;
@@ -118,7 +119,9 @@ impl Writing {
                 let Some(last) = keys.last() else { break };
                 filter.after = Some(last.name.clone());
                 let is_named = |name: &str| {
-                    edits.iter().any(|edit| matches!(edit, Edit::Delete { kind: Kind::Key, name: other } if other == name))
+                    edits
+                        .iter()
+                        .any(|edit| matches!(edit, Edit::Delete { kind: Kind::Key, name: other } if other == name))
                 };
                 let keys = keys.into_iter().filter(|key| !is_named(&key.name));
                 all.extend(keys.map(|key| Edit::Delete { kind: Kind::Key, name: key.name }));

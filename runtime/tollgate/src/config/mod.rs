@@ -127,7 +127,18 @@ impl Decode for Raw {
         let at = admin.as_ref().map(|admin| admin.listen);
         refuse_shared_addresses(&listeners(proxy.as_ref(), at, status), value, &mut fields);
         fields.finish()?;
-        Some(Raw { node, proxy: proxy?, admin: admin?, status: status?, store: store?, cluster, redis, plugins, drain, log })
+        Some(Raw {
+            node,
+            proxy: proxy?,
+            admin: admin?,
+            status: status?,
+            store: store?,
+            cluster,
+            redis,
+            plugins,
+            drain,
+            log,
+        })
     }
 }
 

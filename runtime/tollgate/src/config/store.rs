@@ -139,7 +139,16 @@ impl Decode for StoreTable {
             fields.refuse("keep_revisions", Complaint::new("nodes that fell behind need some of the history", hint));
         }
         let is_file = matches!(location, Some(Location::File(_)));
-        for key in ["read_url", "connections", "timeout", "db_update_frequency", "db_update_propagation", "verify_interval", "max_stale", "keep_revisions"] {
+        for key in [
+            "read_url",
+            "connections",
+            "timeout",
+            "db_update_frequency",
+            "db_update_propagation",
+            "verify_interval",
+            "max_stale",
+            "keep_revisions",
+        ] {
             if is_file && fields.has(key) {
                 let hint = "leave it out, or name a database in `url`";
                 fields.refuse(key, Complaint::new("this is for databases, and `url` names a file", hint));
@@ -156,7 +165,10 @@ fn location(url: &str) -> Result<Location, Complaint> {
         Some("") => Err(Complaint::new("the path is missing", "write it behind file:, as in \"file:gateway.toml\"")),
         Some(path) => Ok(Location::File(path.into())),
         None => DatabaseUrl::parse(url).map(Location::Database).map_err(|error| {
-            Complaint::new(error.to_string(), "as in \"file:gateway.toml\", \"sqlite:gateway.db\" or \"postgres://user@host/database\"")
+            Complaint::new(
+                error.to_string(),
+                "as in \"file:gateway.toml\", \"sqlite:gateway.db\" or \"postgres://user@host/database\"",
+            )
         }),
     }
 }

@@ -41,7 +41,8 @@ impl Followed {
 
     pub(super) async fn reconcile(&mut self, modules_changed: bool, serving: &mut Serving, workers: &[WorkerHandle]) {
         let known = Arc::clone(&self.known.borrow_and_update());
-        let modules_changed = modules_changed | (self.offer_modules(&known, serving) && serving.refresh_modules().await);
+        let modules_changed =
+            modules_changed | (self.offer_modules(&known, serving) && serving.refresh_modules().await);
         let applied = &serving.applied;
         let same = Arc::ptr_eq(&known.set, &applied.set) && Arc::ptr_eq(&known.credentials, &applied.credentials);
         if same && !modules_changed {

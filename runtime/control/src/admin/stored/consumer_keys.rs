@@ -15,6 +15,8 @@ use tollgate_model::problem::{Complaint, Problem};
 use tollgate_model::{Kind, Name, Problems};
 use tollgate_store::database::{Filter, Row};
 
+use self::sent::SentKey;
+pub(super) use self::sent::replace;
 use super::Stored;
 use super::body::{self, Also};
 use super::caller::{Caller, List, Segment, json as answer, next_page, with_etag, with_location};
@@ -22,8 +24,6 @@ use super::collection::{find, image};
 use super::conditions::{Conditions, etag};
 use super::entity::moment;
 use super::plan;
-use self::sent::SentKey;
-pub(super) use self::sent::replace;
 use crate::Timestamp;
 use crate::refusal::Refusal;
 use crate::writer::{Draft, Plan, WriteError};

@@ -22,9 +22,7 @@ use crate::refusal::Refusal;
 use crate::writer::{Draft, Plan, WriteError};
 
 pub(super) fn routes() -> Router<Stored> {
-    Router::new()
-        .route("/modules", get(plugins::modules))
-        .route("/modules/{name}", get(one).put(upload).delete(delete))
+    Router::new().route("/modules", get(plugins::modules)).route("/modules/{name}", get(one).put(upload).delete(delete))
 }
 
 #[derive(Serialize)]

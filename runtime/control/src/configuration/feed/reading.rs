@@ -16,9 +16,7 @@ impl Feed {
         }
         let known = self.known();
         match self.inner.database.since(&known.revision).await? {
-            Since::Steps(steps) if steps.is_empty() => {
-                self.forget_impossible_hint().await
-            }
+            Since::Steps(steps) if steps.is_empty() => self.forget_impossible_hint().await,
             Since::Steps(steps) => self.take(&known, steps).await,
             Since::Anew => self.load("its history does not lead on from here").await,
         }
