@@ -75,6 +75,7 @@ impl FakeNode {
             configuration: ConfigurationStatus {
                 source: "file:gateway.toml".to_owned(),
                 digest: Some("c0ff33".to_owned()),
+                revision: None,
                 loaded_at: Some(moment(1)),
                 generation: 4,
                 last_error: Some(failure),
@@ -100,6 +101,7 @@ impl FakeNode {
                 }],
             }],
             modules: ModuleCounts::of(&modules),
+            database: None,
         };
         let plugins = set.plugins.keys().map(|name| ready(name.as_str())).collect();
         FakeNode { set: Arc::new(set), status, modules, plugins, metrics: metrics() }

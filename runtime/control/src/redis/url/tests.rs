@@ -65,6 +65,7 @@ proptest! {
     fn any_password_survives_its_escape(password in "\\PC{1,20}") {
         let escaped: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let url = RedisUrl::parse(&format!("redis://u:{escaped}@h")).unwrap();
-        prop_assert_eq!(url.login.unwrap().password.expose_secret(), password);
+        let login = url.login.unwrap();
+        prop_assert_eq!(login.password.expose_secret(), password);
     }
 }
