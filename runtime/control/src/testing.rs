@@ -80,6 +80,7 @@ impl FakeNode {
                 generation: 4,
                 last_error: Some(failure),
             },
+            database: None,
             counts: EntityCounts::of(&set),
             degraded_places: vec![DegradedPlace { place: "route old".to_owned(), reason: "no module".to_owned() }],
             certificates: vec![CertificateStatus {
@@ -126,6 +127,8 @@ fn module(name: &str, state: ModuleState) -> ModuleView {
         loaded_at: Some(moment(1)),
         alive: 2,
         loads: 3,
+        from_cluster: false,
+        overrides: None,
         last_error: None,
         faults: BTreeMap::from([("trap", 2)]),
         last_fault: None,

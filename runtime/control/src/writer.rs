@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tollgate_store::database::{Origin, Revision, Step};
 
-use crate::configuration::Feed;
+use crate::configuration::{Feed, StoredModule};
 
 pub use check::{SettingsCheck, SettingsUnchecked};
 pub use draft::{Draft, Planned};
@@ -71,6 +71,14 @@ impl Writer {
 
     pub fn feed(&self) -> &Feed {
         &self.inner.feed
+    }
+
+    /// What a module says of itself.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be put behind "the module".
+    pub async fn inspect(&self, bytes: Vec<u8>) -> Result<StoredModule, String> {
+        self.inner.settings.inspect(bytes).await
     }
 
     /// Who writes, and what for.

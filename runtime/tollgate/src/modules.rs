@@ -52,6 +52,22 @@ impl SettingsCheck for Settings {
             Problems(found.into_iter().map(located).collect())
         })
     }
+
+    fn inspect(&self, bytes: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<StoredModule, String>> + Send + '_>> {
+        Box::pin(async move {
+            let about = self.0.inspect(bytes).await?;
+            let texts = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect();
+            Ok(StoredModule {
+                digest: about.digest,
+                size: about.size,
+                version: about.version,
+                description: about.description,
+                hooks: texts(about.hooks),
+                capabilities: texts(about.capabilities),
+                schema: about.schema,
+            })
+        })
+    }
 }
 
 fn located(problem: SettingsProblem) -> Problem {

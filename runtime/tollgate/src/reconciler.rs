@@ -61,13 +61,15 @@ impl Reconciler {
         loop {
             watch.follow(always.iter().cloned().chain(self.serving.tls_files()).collect());
             let pause = if self.serving.certificates_unsettled() { FILES_SETTLE } else { REGULARLY };
-            let woken = woken(&mut self.source, &mut watch, &self.serving.host, pause);
-            tokio::pin!(woken);
-            let files = loop {
-                tokio::select! {
-                    files = &mut woken => break files,
-                    // Requests on their way hold what is left of an earlier snapshot.
-                    () = tokio::time::sleep(REQUESTS_END), if self.serving.builder.let_go() => {}
+            let files = {
+                let woken = woken(&mut self.source, &mut watch, &self.serving.host, pause);
+                tokio::pin!(woken);
+                loop {
+                    tokio::select! {
+                        files = &mut woken => break files,
+                        // Requests on their way hold what is left of an earlier snapshot.
+                        () = tokio::time::sleep(REQUESTS_END), if self.serving.builder.let_go() => {}
+                    }
                 }
             };
             self.reconcile(files, workers).await;

@@ -228,8 +228,8 @@ fn worker_faults(state: &NodeState) -> Vec<WorkerFault> {
     state.workers().into_iter().enumerate().filter_map(fault).collect()
 }
 
-fn whole_seconds(time: std::time::Duration) -> TimeSpan {
-    TimeSpan(std::time::Duration::from_secs(time.as_secs()))
+fn whole_seconds(time: Duration) -> TimeSpan {
+    TimeSpan(Duration::from_secs(time.as_secs()))
 }
 
 fn upstream(report: UpstreamReport) -> UpstreamStatus {
@@ -263,6 +263,8 @@ fn module(report: plugin_host::ModuleReport) -> ModuleView {
         loaded_at: report.loaded_at.map(Timestamp),
         alive: report.alive,
         loads: report.loads,
+        from_cluster: report.from_cluster,
+        overrides: report.overrides,
         last_error: report.last_error.map(failure),
         faults: labelled(&report.faults).collect(),
         last_fault: report.last_fault.map(failure),

@@ -36,8 +36,16 @@ mod tests {
     #[test]
     fn a_frame_is_whole_or_waited_for() {
         for frame in [
-            "+OK\r\n", ":7\r\n", "$-1\r\n", "$0\r\n\r\n", "$4\r\na\r\nb\r\n", "*0\r\n", "*2\r\n:1\r\n$1\r\na\r\n",
-            "%1\r\n+a\r\n*1\r\n#t\r\n", "|1\r\n+a\r\n+b\r\n:1\r\n", ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\np\r\n",
+            "+OK\r\n",
+            ":7\r\n",
+            "$-1\r\n",
+            "$0\r\n\r\n",
+            "$4\r\na\r\nb\r\n",
+            "*0\r\n",
+            "*2\r\n:1\r\n$1\r\na\r\n",
+            "%1\r\n+a\r\n*1\r\n#t\r\n",
+            "|1\r\n+a\r\n+b\r\n:1\r\n",
+            ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\np\r\n",
         ] {
             let followed = format!("{frame}+next\r\n");
             assert_eq!(length(followed.as_bytes()), Some(frame.len()), "{frame:?}");

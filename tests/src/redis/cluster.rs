@@ -1,6 +1,6 @@
 use super::{Redis, SOON, free_port};
-use crate::program::run;
 use crate::eventually;
+use crate::program::run;
 
 /// Three masters, each with a replica, that notice within a second when one is dead.
 #[derive(Debug)]

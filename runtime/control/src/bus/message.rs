@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn odd_messages_are_ignored() {
-        for odd in ["", "1", "1 ", "1 5", "1 5 ", "1  5 a", "2 5 a", "1 -5 a", "1 +5 a", "1 05 a", "1 5 a b", "1 5 a\n"] {
+        for odd in ["", "1", "1 ", "1 5", "1 5 ", "1  5 a", "2 5 a", "1 -5 a", "1 +5 a", "1 05 a", "1 5 a b", "1 5 a\n"]
+        {
             assert_eq!(read(odd.as_bytes()), None, "{odd:?}");
         }
         assert_eq!(read(b"1 18446744073709551616 a"), None, "it is too large");

@@ -27,6 +27,11 @@ pub struct ModuleView {
     pub alive: usize,
     /// Generations loaded since the start.
     pub loads: u64,
+    /// It is the cluster's, and not a file of this node's plugins folder.
+    pub from_cluster: bool,
+    /// The digest of the cluster's build, in front of which a file of the plugins folder stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<String>,
     /// Why the newest file does not serve. `None` when it does.
     pub last_error: Option<Failure>,
     /// Hooks that failed since the start, by kind, those without a failure included.

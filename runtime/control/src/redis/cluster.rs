@@ -96,7 +96,10 @@ async fn is_in_order(connection: &Connection) -> Result<bool, RedisFailure> {
     match asked {
         Ok(info) => Ok(text(&info).is_none_or(|info| info.contains("cluster_state:ok"))),
         Err(RedisFailure::Refused { reason, .. }) if reason.contains("cluster support disabled") => {
-            Err(RedisFailure::Refused { server: connection.server().clone(), reason: "it is no Redis Cluster".to_owned() })
+            Err(RedisFailure::Refused {
+                server: connection.server().clone(),
+                reason: "it is no Redis Cluster".to_owned(),
+            })
         }
         Err(RedisFailure::Refused { .. }) => Ok(true),
         Err(failure) => Err(failure),

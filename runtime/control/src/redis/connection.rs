@@ -77,7 +77,8 @@ impl Connection {
     /// Unlike PING, HELLO tells the role, and whoever may connect may ask.
     pub(super) async fn reaches_all(&self) -> Result<bool, RedisFailure> {
         let about: HashMap<String, Value> = self.query(redis::cmd("HELLO").arg(3)).await?;
-        let says = |key, words: &[&[u8]]| matches!(about.get(key), Some(Value::BulkString(word)) if words.contains(&&**word));
+        let says =
+            |key, words: &[&[u8]]| matches!(about.get(key), Some(Value::BulkString(word)) if words.contains(&&**word));
         Ok(says("mode", &[b"cluster"]) || !says("role", &[b"replica", b"slave"]))
     }
 }
@@ -96,8 +97,10 @@ async fn client(
         }
     };
     // Naming the library would need a permission more.
-    let mut session =
-        RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(database.into()).set_skip_set_lib_name();
+    let mut session = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_db(database.into())
+        .set_skip_set_lib_name();
     if let Some(Login { username, password }) = login {
         session = session.set_password(password.expose_secret());
         if let Some(username) = username {

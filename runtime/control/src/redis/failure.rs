@@ -37,8 +37,9 @@ impl RedisFailure {
             _ if error.is_timeout() => "no answer in time".to_owned(),
             _ if error.is_connection_refusal() => "nobody listens there".to_owned(),
             ErrorKind::RESP3NotSupported => "it does not speak RESP3; Redis 6 or newer is needed".to_owned(),
-            ErrorKind::AuthenticationFailed => {
-                format!("user or password are not accepted ({})", harmless(error.detail().unwrap_or("no reason"), options))
+            ErrorKind::Server(_) | ErrorKind::Extension => {
+                let (code, detail) = (error.code().unwrap_or("ERR"), error.detail().unwrap_or_default());
+                harmless(&format!("{code} {detail}"), options)
             }
             _ if error.is_connection_dropped() => "the connection broke".to_owned(),
             _ => harmless(&error.to_string(), options),

@@ -37,7 +37,10 @@ impl RedisTls {
     pub(super) fn secure(&self, info: ConnectionInfo) -> Result<Client, RedisFailure> {
         let root_cert = self.ca_file.as_deref().map(read).transpose()?;
         if let Some(file) = self.ca_file.as_deref().filter(|_| root_cert.as_deref().is_some_and(lacks_certificate)) {
-            return Err(RedisFailure::File { path: file.to_owned(), reason: "there is no certificate in it".to_owned() });
+            return Err(RedisFailure::File {
+                path: file.to_owned(),
+                reason: "there is no certificate in it".to_owned(),
+            });
         }
         let client_tls = match &self.identity {
             Some(ClientIdentity { certificate_file, key_file }) => {

@@ -142,7 +142,8 @@ const NO_SCHEME: UrlFault = UrlFault {
 };
 const SLASH: UrlFault = UrlFault { message: "there is a `/` within user and password", hint: ESCAPE };
 const PERCENT: UrlFault = UrlFault { message: "a `%` is not followed by a byte in hexadecimal", hint: ESCAPE };
-const ESCAPE: &str = "as in redis://user:password@host:6379/0; a password with @ / ? # % goes under `password`, or as %XX";
+const ESCAPE: &str =
+    "as in redis://user:password@host:6379/0; a password with @ / ? # % goes under `password`, or as %XX";
 const SOCKET: &str = "as in redis+unix:///run/redis/redis.sock?db=1";
 const SENTINEL: &str = "as in redis+sentinel://s1:26379,s2:26379/mymaster/0";
 const CLUSTER: &str = "as in redis+cluster://h1:6379,h2:6379";

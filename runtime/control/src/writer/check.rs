@@ -17,6 +17,9 @@ pub trait SettingsCheck: Send + Sync + 'static {
         plugins: &'a [Arc<Plugin>],
         modules: &'a BTreeMap<String, StoredModule>,
     ) -> Pin<Box<dyn Future<Output = Problems> + Send + 'a>>;
+
+    /// Compiles a module and lets it describe itself, aside. What is wrong with it stands behind "the module".
+    fn inspect(&self, bytes: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<StoredModule, String>> + Send + '_>>;
 }
 
 /// Takes any settings.
@@ -29,5 +32,9 @@ impl SettingsCheck for SettingsUnchecked {
         _: &'a BTreeMap<String, StoredModule>,
     ) -> Pin<Box<dyn Future<Output = Problems> + Send + 'a>> {
         Box::pin(std::future::ready(Problems::default()))
+    }
+
+    fn inspect(&self, _: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<StoredModule, String>> + Send + '_>> {
+        Box::pin(std::future::ready(Err("can't be looked into by this node".to_owned())))
     }
 }

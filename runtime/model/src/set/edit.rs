@@ -30,8 +30,9 @@ impl ConfigSet {
         let (mut next, mut problems) = (self.clone(), Problems::default());
         let mut touched = Touched::default();
         for edit in edits {
-            if next.take(edit, &mut problems).is_some() {
-                touched.note(edit);
+            match next.take(edit, &mut problems) {
+                Some(()) => touched.note(edit),
+                None => touched.refused.push(edit),
             }
         }
         typed::check(&next, &touched, &mut problems);
@@ -145,12 +146,14 @@ impl ConfigSet {
 
 /// What edits touch, by kind.
 #[derive(Default)]
-pub(super) struct Touched {
+pub(super) struct Touched<'e> {
     pub(super) put: BTreeSet<(Kind, String)>,
     pub(super) deleted: HashSet<(Kind, String)>,
+    /// What is wrong by itself; what it names is looked for all the same.
+    pub(super) refused: Vec<&'e EntityEdit>,
 }
 
-impl Touched {
+impl Touched<'_> {
     fn note(&mut self, edit: &EntityEdit) {
         let key = (edit.kind, edit.name.clone());
         if edit.body.is_some() {
@@ -207,3 +210,6 @@ const UNREACHABLE: &str = "http://127.0.0.1:9";
 
 // The kinds that `taken` is for.
 const _: fn(Service, Upstream, Route, Consumer, Certificate, Plugin) = |_, _, _, _, _, _| {};
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub(super) fn check(routes: &[(usize, Route)], place: &Place<'_>, problems: &mut
 }
 
 /// As [`check`], of routes that edits touched.
-pub(super) fn check_touched(routes: &BTreeMap<Name, Arc<Route>>, touched: &Touched, problems: &mut Problems) {
+pub(super) fn check_touched(routes: &BTreeMap<Name, Arc<Route>>, touched: &Touched<'_>, problems: &mut Problems) {
     let put: Vec<&Arc<Route>> = touched
         .put
         .iter()

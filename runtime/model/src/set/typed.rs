@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::ConfigSet;
-use super::edit::Touched;
+use super::edit::{EntityEdit, Touched};
 use crate::decode::{Place, closest};
 use crate::entity::{ChainEntry, Destination, Service};
 use crate::problem::Problem;
@@ -11,10 +11,13 @@ use crate::{Kind, Name, Problems};
 
 /// Reports names of touched entities that lead nowhere, plugins that stand twice in a chain, and deleted entities that
 /// others still name.
-pub(super) fn check(set: &ConfigSet, touched: &Touched, problems: &mut Problems) {
+pub(super) fn check(set: &ConfigSet, touched: &Touched<'_>, problems: &mut Problems) {
     let mut check = Check { set, problems };
     for (kind, name) in &touched.put {
         check.entity(*kind, name);
+    }
+    for edit in &touched.refused {
+        check.refused(edit);
     }
     if !touched.deleted.is_empty() {
         check.users(touched);
@@ -61,6 +64,34 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Names in what could not be read as a whole.
+    fn refused(&mut self, edit: &EntityEdit) {
+        let Some(body) = &edit.body else { return };
+        let section = Place::Root.key(edit.kind.section());
+        let place = section.key(&edit.name);
+        let name = |value: &serde_json::Value| Name::parse(value.as_str()?).ok();
+        for (key, kind) in [
+            ("service", Kind::Service),
+            ("upstream", Kind::Upstream),
+            ("certificate", Kind::Certificate),
+        ] {
+            let is_named = matches!(
+                (edit.kind, kind),
+                (Kind::Route, Kind::Service) | (Kind::Service, Kind::Upstream) | (Kind::Sni, Kind::Certificate)
+            );
+            if let Some(named) = body.get(key).and_then(name).filter(|_| is_named) {
+                self.leads(kind, &named, &place.key(key));
+            }
+        }
+        let place = place.key("chain");
+        let entries = body.get("chain").and_then(serde_json::Value::as_array);
+        for (index, entry) in entries.into_iter().flatten().enumerate() {
+            if let Some(plugin) = name(entry.get("plugin").unwrap_or(entry)) {
+                self.leads(Kind::Plugin, &plugin, &place.index(index));
+            }
+        }
+    }
+
     fn chain(&mut self, chain: &[ChainEntry], place: &Place<'_>) {
         let mut seen: HashMap<&Name, usize> = HashMap::new();
         for (index, entry) in chain.iter().enumerate() {
@@ -92,7 +123,7 @@ impl Check<'_, '_> {
     }
 
     /// Who still names what is deleted.
-    fn users(&mut self, touched: &Touched) {
+    fn users(&mut self, touched: &Touched<'_>) {
         let mut users: HashMap<(Kind, &str), Users> = HashMap::new();
         let mut note = |kind: Kind, name: &Name, user: (Kind, &str)| {
             if let Some((kind, name)) = touched.deleted.get(&(kind, name.as_str().to_owned())).map(|(k, n)| (*k, n)) {

@@ -50,6 +50,7 @@ pub struct NodeConfig {
     pub status_address: SocketAddr,
     pub store: StoreConfig,
     pub cluster: ClusterConfig,
+    /// What nodes tell each other of changes by; only with a database. `None`: they look now and then.
     pub redis: Option<RedisConfig>,
     /// Where relative paths in the gateway's configuration start.
     pub base: PathBuf,
@@ -101,6 +102,7 @@ impl NodeConfig {
             status_address: raw.status,
             base: store.folder(folder).to_owned(),
             store,
+            redis: raw.redis.map(|redis| redis.complete(folder)).transpose()?,
             plugins: raw.plugins.complete(folder, data.clone()),
             data,
             drain_delay: raw.drain.delay,
@@ -117,11 +119,11 @@ impl Decode for Raw {
         let admin = table(&mut fields, "admin", AdminTable::default());
         let status = table(&mut fields, "status", ListenTable { listen: ([127, 0, 0, 1], 8007).into() });
         let store = table(&mut fields, "store", store::StoreTable::default());
+        let redis = fields.maybe("redis");
         let plugins = fields.optional("plugins", plugins::PluginsTable::default());
         let drain = fields.optional("drain", DrainTable::default());
         let log = fields.optional("log", LogConfig::default());
         let cluster = fields.optional("cluster", cluster::ClusterTable::default());
-        let redis = fields.maybe("redis");
         let status = status.map(|status| status.listen);
         let at = admin.as_ref().map(|admin| admin.listen);
         refuse_shared_addresses(&listeners(proxy.as_ref(), at, status), value, &mut fields);

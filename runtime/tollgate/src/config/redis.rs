@@ -100,11 +100,13 @@ fn tls(fields: &mut Fields<'_, '_>) -> RedisTls {
     let ca_file = fields.maybe("ca_file");
     let certificate_file: Option<PathBuf> = fields.maybe("client_certificate_file");
     let key_file: Option<PathBuf> = fields.maybe("client_key_file");
-    for (key, other) in
-        [("client_certificate_file", "client_key_file"), ("client_key_file", "client_certificate_file")]
+    for (key, other) in [("client_certificate_file", "client_key_file"), ("client_key_file", "client_certificate_file")]
     {
         if fields.has(key) && !fields.has(other) {
-            fields.refuse(key, Complaint::new("a certificate and its key go together", format!("write `{other}` as well")));
+            fields.refuse(
+                key,
+                Complaint::new("a certificate and its key go together", format!("write `{other}` as well")),
+            );
         }
     }
     let identity = certificate_file.zip(key_file);

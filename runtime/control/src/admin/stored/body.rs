@@ -11,6 +11,7 @@ use crate::refusal::Refusal;
 
 /// In bytes.
 pub(super) const LARGEST: usize = 32 << 20;
+pub(super) const WASM: &str = "application/wasm";
 
 /// What a body may be written in, besides JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) enum Also {
     Toml,
     /// `application/merge-patch+json`, and forms.
     Patch,
+    /// `application/wasm`, and no JSON.
+    Wasm,
 }
 
 /// A table. No body at all is an empty one.
@@ -31,6 +34,15 @@ pub(super) async fn table(headers: &HeaderMap, body: Body, also: Also) -> Result
         Value::Object(table) => Ok(table),
         other => Err(Refusal::BadRequest(format!("the body is to be a table, and is {}", kind(&other)))),
     }
+}
+
+/// The bytes of a module: `application/wasm`.
+pub(super) async fn module(headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Refusal> {
+    let stated = headers.get(CONTENT_TYPE).and_then(|stated| stated.to_str().ok()).unwrap_or_default();
+    if !stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(WASM) {
+        return Err(Refusal::UnsupportedType(WASM));
+    }
+    bytes(headers, body).await
 }
 
 async fn bytes(headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Refusal> {
@@ -69,6 +81,7 @@ fn written(headers: &HeaderMap, also: Also, is_empty: bool) -> Result<Written, R
         (_, also) => Err(Refusal::UnsupportedType(match also {
             Also::Form => "application/json, application/x-www-form-urlencoded",
             Also::Toml => "application/json, application/toml",
+            Also::Wasm => WASM,
             Also::Patch => "application/json, application/merge-patch+json, application/x-www-form-urlencoded",
         })),
     }

@@ -23,6 +23,8 @@ mod targets;
 mod chain;
 mod consumer_keys;
 mod tokens;
+mod modules;
+mod nodes;
 mod tree;
 mod history;
 mod cache;
@@ -35,7 +37,7 @@ use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 
-use super::{Node, about, plugins};
+use super::{Node, about};
 use crate::refusal::Refusal;
 use crate::writer::Writer;
 
@@ -61,7 +63,6 @@ pub(super) fn router(node: Node, writer: Arc<OnceLock<Writer>>, public_url: Opti
     Router::new()
         .route("/", get(about::stored))
         .route("/status", get(about::status))
-        .route("/modules", get(plugins::modules))
         .route("/routes/{name}/chain", get(super::chain::of_route))
         .merge(collection::routes())
         .merge(nested::routes())
@@ -69,6 +70,8 @@ pub(super) fn router(node: Node, writer: Arc<OnceLock<Writer>>, public_url: Opti
         .merge(chain::routes())
         .merge(consumer_keys::routes())
         .merge(tokens::routes())
+        .merge(modules::routes())
+        .merge(nodes::routes())
         .merge(tree::routes())
         .merge(history::routes())
         .merge(cache::routes())

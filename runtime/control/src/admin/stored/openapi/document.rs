@@ -3,7 +3,7 @@
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Content, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Ref, Required, Response, ResponseBuilder, ServerBuilder,
@@ -11,7 +11,7 @@ use utoipa::openapi::{
 
 use super::endpoints::{Endpoint, endpoints};
 use super::schemas::components;
-use crate::admin::stored::body::Also;
+use crate::admin::stored::body::{Also, WASM};
 use crate::admin::stored::parameters::LARGEST_SIZE;
 
 /// `server`: in front of all paths; may be empty.
@@ -160,11 +160,16 @@ fn refused(description: &str) -> Response {
 
 fn request_body(schema: &str, also: Also) -> RequestBody {
     let content = || Content::new(Some(Ref::from_schema_name(schema)));
-    let body = RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", content());
+    let body = RequestBodyBuilder::new().required(Some(Required::True));
+    if also == Also::Wasm {
+        return body.content(WASM, Content::new(Some(text().format(Some(BINARY)).build()))).build();
+    }
+    let body = body.content("application/json", content());
     match also {
         Also::Form => body.content("application/x-www-form-urlencoded", content()),
         Also::Patch => body.content("application/merge-patch+json", content()),
         Also::Toml => body.content("application/toml", Content::new(Some(text().build()))),
+        Also::Wasm => body,
     }
     .build()
 }
@@ -203,6 +208,8 @@ fn text() -> ObjectBuilder {
 }
 
 fn number() -> ObjectBuilder {
-    let format = SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Int64);
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
     ObjectBuilder::new().schema_type(Type::Integer).format(Some(format))
 }
+
+const BINARY: SchemaFormat = SchemaFormat::KnownFormat(KnownFormat::Binary);

@@ -188,6 +188,23 @@ fn node() -> Vec<Endpoint> {
         read("/status".to_owned(), "node", "How the node is doing".to_owned(), "Object"),
         read("/modules".to_owned(), "node", "The plugin modules on this node".to_owned(), "Objects")
             .query(&["size", "after"]),
+        read("/modules/{name}".to_owned(), "modules", "A module that the cluster has".to_owned(), "Object"),
+        write(
+            HttpMethod::Put,
+            "/modules/{name}".to_owned(),
+            "modules",
+            "Uploads a module for the whole cluster".to_owned(),
+        )
+        .sends("Module", Also::Wasm)
+        .answers(200, Some("Object"))
+        .answers(201, Some("Object")),
+        deletion(
+            "/modules/{name}".to_owned(),
+            "modules",
+            "Takes a module from the cluster; nodes that have it loaded go on with it".to_owned(),
+        )
+        .conditional(),
+        read("/nodes".to_owned(), "node", "The nodes that follow the database".to_owned(), "Objects"),
         read("/cache/{kind}/{name}".to_owned(), "node", "What this node holds of an entity".to_owned(), "Held"),
         deletion("/cache".to_owned(), "node", "Has everything loaded anew".to_owned())
             .query(&["scope", "dry_run", "wait", "timeout"]),
