@@ -126,6 +126,3 @@ impl std::fmt::Debug for Database {
         f.debug_struct("Database").finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

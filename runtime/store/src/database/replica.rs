@@ -59,6 +59,11 @@ impl Replica {
         Ok(Replica { database })
     }
 
+    /// Waits until the file is let go of.
+    pub async fn close(self) {
+        self.database.inner.backend.close().await;
+    }
+
     /// To be read; written it is here alone.
     pub fn database(&self) -> &Database {
         &self.database
@@ -122,8 +127,13 @@ impl Replica {
         let Backend::Sqlite(file) = &self.database.inner.backend else { return Ok(()) };
         quick_check(file.readers()).await?;
         let mut session = self.database.inner.backend.read().await?;
-        let (kept, found) = (session.kept_digest().await?, session.digest().await?);
-        match kept == found {
+        let found = session.digest().await?;
+        if session.kept().await?.is_empty() && session.head().await?.revision == Revision::NONE {
+            // It was made, and nothing was written into it yet.
+            return Ok(());
+        }
+        let expected = session.checked(found).await?;
+        match session.kept().await? == expected {
             true => Ok(()),
             false => Err(StoreError::Broken("its rows are not those that were written".to_owned())),
         }
@@ -131,19 +141,38 @@ impl Replica {
 }
 
 impl super::backend::Session {
+    async fn kept(&mut self) -> Result<String, StoreError> {
+        on!(self, connection => {
+            Ok(sqlx::query("SELECT rows_digest FROM meta").fetch_one(&mut *connection).await?.try_get(0)?)
+        })
+    }
+
     async fn kept_digest(&mut self) -> Result<Digest, StoreError> {
-        let text: String = on!(self, connection => {
-            sqlx::query("SELECT rows_digest FROM meta").fetch_one(&mut *connection).await?.try_get(0)?
-        });
-        Digest::from_hex(&text).ok_or_else(|| StoreError::Broken("the digest of its rows is none".to_owned()))
+        let kept = self.kept().await?;
+        if kept.is_empty() {
+            return Ok(Digest::default());
+        }
+        let digest = kept.split(' ').next().and_then(Digest::from_hex);
+        digest.ok_or_else(|| StoreError::Broken("the digest of its rows is none".to_owned()))
+    }
+
+    /// The digest of the rows, and behind it one of that and of what else has to be right: revision and cluster.
+    async fn checked(&mut self, digest: Digest) -> Result<String, StoreError> {
+        let (head, cluster) = (self.head().await?, self.cluster().await?);
+        let digest = digest.to_hex();
+        let whole = format!("{digest} {head:?} {cluster:?}");
+        Ok(format!("{digest} {}", blake3::hash(whole.as_bytes()).to_hex()))
     }
 
     async fn put_head(&mut self, revision: &Revision, digest: Digest) -> Result<(), StoreError> {
-        on!(self, connection => {
+        let number = revision.number.cast_signed();
+        on!(&mut *self, connection => {
             let update = "UPDATE head SET number = $1, id = $2";
-            let number = revision.number.cast_signed();
             sqlx::query(update).bind(number).bind(&revision.id).execute(&mut *connection).await?;
-            sqlx::query("UPDATE meta SET rows_digest = $1").bind(digest.to_hex()).execute(&mut *connection).await?;
+        });
+        let checked = self.checked(digest).await?;
+        on!(self, connection => {
+            sqlx::query("UPDATE meta SET rows_digest = $1").bind(checked).execute(&mut *connection).await?;
         });
         Ok(())
     }

@@ -23,7 +23,8 @@ pub(super) async fn migrate(backend: &Backend) -> Result<(), StoreError> {
     }
     let cluster = uuid::Uuid::new_v4().to_string();
     let meta = "INSERT INTO meta (one, cluster, schema_version, rows_digest) VALUES (1, $1, $2, $3)";
-    let digest = super::digest::Digest::default().to_hex();
+    // Only replicas keep it.
+    let digest = String::new();
     on!(&mut session, connection => {
         sqlx::query(meta).bind(cluster).bind(VERSION).bind(digest).execute(&mut *connection).await?;
         let head = "INSERT INTO head (one, number, id, oldest) VALUES (1, 0, '', 0)";
