@@ -125,6 +125,8 @@ fn start(
                     config,
                 });
                 shared.plugins.told_of_swap(snapshot.uses());
+                // Not for as long as the worker lives: it would keep the first modules.
+                drop(snapshot);
                 run(shared, sources, swapped, drain).await;
             }),
             Err(error) => {

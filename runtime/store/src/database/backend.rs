@@ -131,15 +131,16 @@ pub(super) struct Types {
     pub(super) bytes: &'static str,
 }
 
-/// A pooled connection may have been closed by the other side meanwhile: the next one is new.
+/// Pooled connections may have been closed by the other side meanwhile, and say so at once: the next one is new. What
+/// takes time is no such.
 async fn once_more<T, F: Future<Output = Result<T, sqlx::Error>>>(attempt: impl Fn() -> F) -> Result<T, StoreError> {
-    for _ in 0..STALE_CONNECTIONS {
+    let started = Instant::now();
+    loop {
         match attempt().await.map_err(StoreError::from) {
-            Err(StoreError::Away(_)) => {}
+            Err(StoreError::Away(_)) if started.elapsed() < AT_ONCE => {}
             outcome => return outcome,
         }
     }
-    Ok(attempt().await?)
 }
 
 impl Session {
@@ -226,5 +227,5 @@ fn make_private(path: &Path) {
 
 const PRIVATE: u32 = 0o600;
 const LOCK_POLL: Duration = Duration::from_millis(20);
-/// Of a pool, that may turn out closed one after the other.
-const STALE_CONNECTIONS: usize = 3;
+/// How long stale connections of a pool are tried one after the other.
+const AT_ONCE: Duration = Duration::from_millis(250);

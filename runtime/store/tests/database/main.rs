@@ -40,7 +40,7 @@ impl Bench {
 }
 
 fn options(url: DatabaseUrl) -> DatabaseOptions {
-    DatabaseOptions { url, read_url: None, connections: 8, timeout: Duration::from_secs(10) }
+    DatabaseOptions { url, read_url: None, connections: 8, timeout: Duration::from_secs(5) }
 }
 
 fn replica_file(folder: &TempDir) -> std::path::PathBuf {
