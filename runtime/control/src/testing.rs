@@ -102,7 +102,6 @@ impl FakeNode {
                 }],
             }],
             modules: ModuleCounts::of(&modules),
-            database: None,
         };
         let plugins = set.plugins.keys().map(|name| ready(name.as_str())).collect();
         FakeNode { set: Arc::new(set), status, modules, plugins, metrics: metrics() }

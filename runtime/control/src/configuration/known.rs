@@ -145,7 +145,10 @@ impl Pending {
             Kind::Module => serde_json::from_str(&row.body)
                 .map(|module| self.modules.push((row.name.clone(), Some(module))))
                 .map_err(|error| error.to_string()),
-            _ => Ok(self.entity(row, vault)),
+            _ => {
+                self.entity(row, vault);
+                Ok(())
+            }
         };
         if let Err(reason) = outcome {
             // Without its hash or its role it lets nobody in.

@@ -116,7 +116,7 @@ impl Check<'_, '_> {
         let problem = Problem::new(place, format!("there is no {kind} `{name}`"));
         self.problems.add(match closest(name.as_str(), known.map(Name::as_str)) {
             Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
-            None => problem.with_hint(format!("make it first, or in the same change")),
+            None => problem.with_hint("make it first, or in the same change"),
         });
     }
 
@@ -156,7 +156,7 @@ impl Check<'_, '_> {
             }
         }
         let mut users: Vec<_> = users.into_iter().collect();
-        users.sort_by(|(a, _), (b, _)| a.cmp(b));
+        users.sort_by_key(|(deleted, _)| *deleted);
         for ((kind, name), Users { first, more }) in users {
             let section = Place::Root.key(kind.section());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };

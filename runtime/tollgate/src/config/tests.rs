@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Raw, String> {
 fn an_empty_file_is_a_node_with_the_usual_ports() {
     let raw = read("").unwrap();
     assert_eq!(raw.proxy.listen[0].port(), 8000);
-    assert_eq!(raw.admin.port(), 8001);
+    assert_eq!(raw.admin.listen.port(), 8001);
     assert_eq!(raw.status.port(), 8007);
 }
 

@@ -64,14 +64,14 @@ async fn list(kind: Kind, caller: &Caller) -> Result<Response, Refusal> {
 #[serde(untagged)]
 pub(super) enum Shown<'a> {
     Plugin(Box<PluginRow<'a>>),
-    Other(EntityView<'a>),
+    Other(Box<EntityView<'a>>),
 }
 
 impl<'a> Shown<'a> {
     fn of(entity: &'a Entity, faring: Option<&mut Rows<'_>>) -> Shown<'a> {
         match (entity, faring) {
             (Entity::Plugin(plugin), Some(rows)) => Shown::Plugin(Box::new(rows.join(plugin))),
-            (entity, _) => Shown::Other(entity.view()),
+            (entity, _) => Shown::Other(Box::new(entity.view())),
         }
     }
 }
