@@ -96,3 +96,60 @@ async fn everything_wrong_is_told_at_once_and_nothing_is_changed() {
     assert!(problems >= 3, "{}", reply.text());
     assert_eq!(admin.get("/routes/a").await.status, 404);
 }
+
+#[tokio::test]
+async fn an_upgrade_takes_the_database_along() {
+    let (origin, (mut gateway, admin)) = (Origin::start(), node().await);
+    routed(&admin, &origin).await;
+    // What the predecessor still serves must not keep its successor from writing.
+    let mut socket = tollgate_tests::WebSocket::open(gateway.proxy, "/orders/socket", &[]).await.expect("an upgrade");
+    let _predecessor = gateway.upgrade().await;
+    let admin = gateway.admin_with(&admin.token);
+    let made = tollgate_tests::eventually(std::time::Duration::from_secs(30), async || {
+        let reply = admin.put("/routes/later", json!({ "service": "orders", "paths": ["/later"] })).await;
+        if reply.status == 201 { Ok(reply) } else { Err(format!("{} {}", reply.status, reply.text())) }
+    });
+    made.await;
+    assert_eq!(gateway.get("/later").await.status, 200);
+    socket.echo("still here").await.expect("its connection stays");
+}
+
+#[tokio::test]
+async fn a_second_gateway_on_the_same_file_is_refused() {
+    let (gateway, _admin) = node().await;
+    let url = format!("sqlite:{}", gateway.path("gateway.db").display());
+    let key = std::fs::read_to_string(gateway.path("data/cluster.key")).expect("it was made");
+    let ran = tokio::task::spawn_blocking(move || {
+        Setup::database(&url).variable("TOLLGATE_CLUSTER_KEY", &key).run(|command| command)
+    });
+    let ran = ran.await.expect("it does not panic");
+    assert_ne!(ran.code, 0);
+    assert!(ran.stderr.contains("in use by another gateway"), "{}", ran.stderr);
+    assert_eq!(gateway.ready().await, Some(200));
+}
+
+/// Modules of the cluster: uploaded once, described, served without a file, swapped by another upload.
+#[tokio::test]
+async fn an_uploaded_module_serves_and_is_swapped_by_the_next() {
+    let (origin, gateway) = (Origin::start(), Setup::database("sqlite:gateway.db").start().await);
+    let admin = gateway.admin().await;
+    routed(&admin, &origin).await;
+    let upload = async |bytes: Vec<u8>| {
+        let call = admin.call(http::Method::PUT, "/modules/marker", None).header("content-type", "application/wasm");
+        call.body(bytes).send(admin.address).await
+    };
+    assert_eq!(upload(b"no module".to_vec()).await.status, 400);
+    let made = upload(tollgate_tests::modules::marked(1)).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    admin.puts("/plugins/marker", json!({})).await;
+    admin.puts("/chain", json!({ "chain": ["marker"] })).await;
+    let marked = |n: u32| {
+        let marker = tollgate_tests::modules::marker(n);
+        move |reply: &tollgate_tests::Reply| reply.header("x-marker") == marker
+    };
+    gateway.answers("/orders/1", "the uploaded module serves", marked(1)).await;
+    assert_eq!(upload(tollgate_tests::modules::marked(2)).await.status, 200);
+    gateway.answers("/orders/1", "the next one serves", marked(2)).await;
+    let refused = admin.put("/plugins/marker", json!({ "config": { "nonsense": 1 } })).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+}

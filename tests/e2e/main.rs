@@ -23,6 +23,7 @@ mod http2_conformance;
 mod http2_hostile;
 mod kong_quick_start;
 mod openapi;
+mod outages;
 mod overload;
 mod peers;
 mod quickstart;

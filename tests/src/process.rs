@@ -80,9 +80,11 @@ impl Process {
         kill_process(self.pid(), signal).expect("the process is ours and was not waited for");
     }
 
-    /// SIGTERM, then waits; panics when it does not end in time.
+    /// SIGTERM, unless it has ended, then waits; panics when it does not end in time.
     pub async fn terminate(&mut self, timeout: Duration) -> ExitStatus {
-        self.signal(Signal::TERM);
+        if self.exited().is_none() {
+            self.signal(Signal::TERM);
+        }
         self.ended(timeout).await
     }
 

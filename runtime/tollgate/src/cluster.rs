@@ -80,15 +80,31 @@ impl Membership {
         Ok(())
     }
 
-    /// For ever: follows, tells, tidies up.
-    pub async fn keep_up(&self) {
+    /// Whatever keeps a predecessor: traffic is this process's already.
+    async fn take_over_in_the_end(&self, admin: &OnceLock<Writer>) {
+        while admin.get().is_none() {
+            if let Err(error) = self.take_over(admin).await {
+                tracing::warn!(%error, "the admin API can't write yet");
+            }
+        }
+    }
+
+    /// Lets a successor write.
+    pub fn let_go(&self) {
+        self.feed.database().let_go();
+    }
+
+    /// For ever: follows, tells, tidies up. Until the database is this process's to write, the admin API is answered
+    /// with 503.
+    pub async fn keep_up(&self, admin: &OnceLock<Writer>) {
         let node = Heartbeat {
             id: self.node_id.clone(),
             name: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: 0,
         };
-        tokio::join!(self.feed.run(), self.feed.beat(node), self.hear(), self.prune());
+        let writing = self.take_over_in_the_end(admin);
+        tokio::join!(writing, self.feed.run(), self.feed.beat(node), self.hear(), self.prune());
     }
 
     /// Says goodbye, so that nobody waits for this node.

@@ -118,10 +118,6 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
 
     let mut end = End::Stopped;
     if settled(&config, predecessor).await {
-        if let (Some(membership), Some(_)) = (&membership, predecessor) {
-            // Until it lets go of the database, the admin API is answered with 503.
-            membership.take_over(&writer).await?;
-        }
         let upgrades = Upgrades {
             launch: &launch,
             estate: &estate,
@@ -134,7 +130,7 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
                 () = reconciler.follow(watch, &workers) => {}
                 () = sweep(&limiter) => {}
                 () = supervisor::watchdog(metrics) => {}
-                () = keep_up(membership.as_ref()) => {}
+                () = keep_up(membership.as_ref(), &writer) => {}
             }
         };
         end = served(upkeep, upgrades, predecessor, &mut signals).await;
@@ -144,6 +140,7 @@ async fn live(config: NodeConfig, beginning: Beginning<'_>) -> anyhow::Result<()
     if end == End::Replaced {
         // Probes are the successor's from here on: from this process they would hear of a drain.
         control.end().await;
+        membership.iter().for_each(Membership::let_go);
     }
     drain(&config, &state, workers, end, &mut signals).await;
     if let Some(membership) = &membership {
@@ -305,9 +302,9 @@ async fn drain(config: &NodeConfig, state: &NodeState, workers: Vec<WorkerHandle
 }
 
 /// Of a node without a database nobody hears.
-async fn keep_up(membership: Option<&Membership>) {
+async fn keep_up(membership: Option<&Membership>, admin: &OnceLock<Writer>) {
     match membership {
-        Some(membership) => membership.keep_up().await,
+        Some(membership) => membership.keep_up(admin).await,
         None => std::future::pending().await,
     }
 }

@@ -106,6 +106,12 @@ impl Backend {
         }
     }
 
+    pub(super) fn let_go(&self) {
+        if let Backend::Sqlite(file) = self {
+            file.held().take();
+        }
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Backend::Sqlite(file) => {

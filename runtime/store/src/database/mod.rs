@@ -89,6 +89,16 @@ impl Database {
         self.inner.backend.take_over(patience).await
     }
 
+    /// Somebody else may take it over from here on: of a file this process writes no more.
+    pub fn let_go(&self) {
+        self.inner.backend.let_go();
+    }
+
+    /// Whether several nodes may have it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.inner.backend, Backend::Postgres(_))
+    }
+
     /// Whether this process may write it: always, but for a file that another process has.
     pub fn is_writable(&self) -> bool {
         self.inner.backend.is_writable()
