@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tollgate_tests::{
-    Cluster, Connection, FaultyRedis, Load, Origin, Postgres, Redis, RedisFaults, eventually, get, proof, revision,
-    scaled,
+    Cluster, Connection, FaultyRedis, Load, Origin, Postgres, Redis, RedisFaults, Setup, eventually, get, proof,
+    revision, scaled,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const KEY: &str = "the-key-of-the-demo-consumer";
+const KEYRING: &str = "a:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// A keyed route to the origin.
 async fn keyed(cluster: &Cluster, origin: &Origin) {
@@ -105,8 +106,8 @@ async fn a_node_starts_from_its_replica_while_the_database_is_away() {
 }
 
 #[tokio::test]
-async fn a_damaged_replica_is_set_aside_and_without_the_database_refused() {
-    let (mut postgres, origin) = (Postgres::start().await, Origin::start());
+async fn a_damaged_replica_is_set_aside_and_loaded_anew() {
+    let (postgres, origin) = (Postgres::start().await, Origin::start());
     let mut cluster = Cluster::on(&postgres.database().await).plugins(&["key-auth"]).start(1).await;
     keyed(&cluster, &origin).await;
     cluster.nodes[0].terminate().await;
@@ -115,10 +116,16 @@ async fn a_damaged_replica_is_set_aside_and_without_the_database_refused() {
     cluster.restart(0).await;
     cluster.nodes[0].says("the replica of the database is broken").await;
     assert_eq!(cluster.nodes[0].send(get("/").header("apikey", KEY)).await.status, 200);
-    cluster.nodes[0].terminate().await;
+}
+
+/// Half of a configuration is worse than none.
+#[tokio::test]
+async fn without_database_and_replica_a_node_refuses_to_start() {
+    let mut postgres = Postgres::start().await;
+    let url = postgres.database().await;
     postgres.kill().await;
-    std::fs::write(&file, b"not a database at all").expect("the folder is ours");
-    let ran = cluster.run(0, "timeout = \"1s\"");
+    let setup = Setup::database(&url).store("timeout = \"1s\"").variable("TOLLGATE_CLUSTER_KEY", KEYRING);
+    let ran = tokio::task::spawn_blocking(|| setup.run(|command| command)).await.expect("it does not panic");
     assert_ne!(ran.code, 0);
     assert!(ran.stderr.contains("no replica of it on this node"), "{}", ran.stderr);
 }

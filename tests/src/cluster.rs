@@ -58,11 +58,6 @@ impl Cluster {
         self.found_again(node);
     }
 
-    /// Runs a node that has ended, with more lines of `[store]`; it is to end by itself.
-    pub fn run(&self, node: usize, lines: &str) -> Ran {
-        self.nodes[node].run_again(lines)
-    }
-
     /// A node that was started anew listens elsewhere.
     pub fn found_again(&mut self, node: usize) {
         self.admins[node].address = self.nodes[node].admin;

@@ -51,14 +51,6 @@ impl Gateway {
         self.find().await;
     }
 
-    /// Once it has ended: `tollgate run` in the same folder, with more lines of `[store]`, which is to end by itself.
-    pub(crate) fn run_again(&self, lines: &str) -> Ran {
-        let file = self.path("tollgate.toml");
-        let text = fs::read_to_string(&file).expect("it was written at the start");
-        fs::write(&file, text.replace("[store]\n", &format!("[store]\n{lines}\n"))).expect("the folder is ours");
-        Ran::of(run_command(self.folder.path(), &self.environment))
-    }
-
     /// `tollgate upgrade`, with more arguments; waits for its end.
     pub async fn try_upgrade(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(modules::gateway_binary());

@@ -210,7 +210,8 @@ impl Feed {
         self.inner.hinted.load(Ordering::Relaxed) > self.inner.known.borrow().revision.number
     }
 
-    fn note(&self, outcome: Result<(), StoreError>) {
+    /// How a look at the database ended.
+    pub(super) fn note(&self, outcome: Result<(), StoreError>) {
         let mut contact = self.contact();
         match outcome {
             Ok(()) => {

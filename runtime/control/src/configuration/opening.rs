@@ -86,7 +86,8 @@ async fn shared(options: OpenOptions) -> Result<Beginning, OpenError> {
             }
             match tokio::time::timeout(WHILE, feed.catch_up()).await.unwrap_or_else(|_| Err(StoreError::silent())) {
                 Err(error) if fits && error.is_away() => {
-                    tracing::warn!(%error, "the database can't be asked, starting from the replica");
+                    tracing::warn!("starting from the replica");
+                    feed.note(Err(error));
                 }
                 outcome => outcome?,
             }
@@ -97,8 +98,9 @@ async fn shared(options: OpenOptions) -> Result<Beginning, OpenError> {
             let (root, _) = options.keyring.open_root(sealed, &cluster.id)?;
             let vault = Arc::new(Vault::new(&root));
             let known = read(replica.database(), &vault).await?;
-            tracing::warn!(%error, revision = known.revision.number, "the database can't be asked, starting from the replica");
+            tracing::warn!(revision = known.revision.number, "starting from the replica");
             let feed = Feed::new(database, Some(replica), vault, options.feed, known);
+            feed.note(Err(error));
             Ok(Beginning { feed, cluster_id: cluster.id })
         }
         (Err(error), None) if error.is_away() => Err(OpenError::AwayWithoutReplica(error)),
