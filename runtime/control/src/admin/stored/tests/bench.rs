@@ -43,6 +43,7 @@ impl Bench {
             let options =
                 OpenOptions { database, replica: path.join("replica.db"), keyring, feed: FeedOptions::default() };
             let feed = configuration::open(options).await.unwrap_or_else(|error| panic!("{error}")).feed;
+            feed.database().take_over(Duration::from_secs(5)).await.expect("nobody else has it");
             let writer = Writer::new(feed.clone(), "node-1".to_owned(), Arc::new(SettingsUnchecked), Box::new(|_| ()));
             assert!(first_token(&writer, &path.join("admin.token")).await.expect("a token"));
             let slot = Arc::new(OnceLock::from(writer));
