@@ -62,6 +62,8 @@ const STORED_PATHS: &[&str] = &[
     "/revisions/{number}",
     "/revisions/{number}/rollback",
     "/audit",
+    "/nodes",
+    "/modules/{name}",
     "/cache",
     "/cache/{kind}/{name}",
     "/openapi.json",

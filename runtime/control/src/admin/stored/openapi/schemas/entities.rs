@@ -266,16 +266,14 @@ enum Role {
     ReadOnly,
 }
 
-/// A certificate chain and its key: as PEM, or in files of each node.
+/// A certificate chain and its key, in PEM files of each node.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Certificate {
     #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
     name: Option<String>,
-    certificate: Option<String>,
-    key: Option<String>,
-    certificate_file: Option<String>,
-    key_file: Option<String>,
+    certificate_file: String,
+    key_file: String,
     tags: Option<Vec<String>>,
 }
 
