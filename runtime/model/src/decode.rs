@@ -83,7 +83,7 @@ pub fn whole<T: Decode>(tree: &Value) -> Result<T, Problems> {
 /// Whether what stands under this key is a secret as a rule, so that it is never shown, not even as
 /// a part of the file it was read from. Typos of such keys count too, so rather too many do.
 pub fn is_secret_key(key: &str) -> bool {
-    const PARTS: [&str; 8] = ["key", "auth", "secret", "token", "pass", "pwd", "credential", "private"];
+    const PARTS: [&str; 9] = ["key", "auth", "secret", "token", "pass", "pasw", "pwd", "credential", "private"];
     let key = key.to_ascii_lowercase();
     PARTS.iter().any(|part| key.contains(part))
 }
