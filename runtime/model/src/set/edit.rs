@@ -1,6 +1,6 @@
 //! A set changed by edits: at the door strictly, on followers without refusing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -29,7 +29,13 @@ impl ConfigSet {
     pub fn edit(&self, edits: &[EntityEdit]) -> Result<ConfigSet, Problems> {
         let (mut next, mut problems) = (self.clone(), Problems::default());
         let mut touched = Touched::default();
-        for edit in edits {
+        let mut last = HashMap::new();
+        for (place, edit) in edits.iter().enumerate() {
+            last.insert((edit.kind, edit.name.as_str()), place);
+        }
+        // Of several edits of an entity the last one counts.
+        let counts = |place: usize, edit: &EntityEdit| last[&(edit.kind, edit.name.as_str())] == place;
+        for (_, edit) in edits.iter().enumerate().filter(|(place, edit)| counts(*place, edit)) {
             match next.take(edit, &mut problems) {
                 Some(()) => touched.note(edit),
                 None => touched.refused.push(edit),
