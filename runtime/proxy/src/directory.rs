@@ -6,13 +6,14 @@ mod recent;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use tollgate_keys::{Credentials, Pepper};
 use tollgate_model::entity::Consumer;
-use tollgate_model::{ConfigSet, Name};
+use tollgate_model::{ConfigSet, Kind, Name};
 use tollgate_plugin_host::{CompiledChain, Degraded, Directory, Identity, Prepared};
 
 use crate::snapshot::{Change, changes};
@@ -24,7 +25,7 @@ pub struct ConsumerDirectory {
     chains: Arc<Chains>,
 }
 
-/// Only of consumers with a chain.
+/// Only of consumers with a chain, and closed ones of those that can't be used on this node.
 type Chains = HashMap<Arc<str>, Result<Arc<CompiledChain>, Degraded>, RandomState>;
 
 /// What a directory is made of.
@@ -52,7 +53,7 @@ impl ConsumerDirectory {
             true => Arc::clone(&self.people),
             false => Arc::new(self.people.next(&consumers, census.credentials)),
         };
-        let chains = self.next_chains(&consumers, census, is_changed);
+        let chains = self.next_chains(last, &consumers, census, is_changed);
         match Arc::ptr_eq(&people, &self.people) && Arc::ptr_eq(&chains, &self.chains) {
             true => Arc::clone(self),
             false => Arc::new(ConsumerDirectory { people, chains }),
@@ -74,36 +75,52 @@ impl ConsumerDirectory {
 
     fn next_chains(
         &self,
+        last: &ConfigSet,
         consumers: &[Change<'_, Arc<Consumer>>],
         census: &Census<'_>,
         is_changed: impl Fn(&Name) -> bool,
     ) -> Arc<Chains> {
-        let known = self.chains.keys().filter_map(|name| census.set.consumers.get(&**name));
-        let affected = known.filter(|consumer| consumer.chain.iter().any(|entry| is_changed(&entry.plugin)));
-        let with_chain = |consumer: &&Arc<Consumer>| !consumer.chain.is_empty();
-        let remade: Vec<_> =
-            affected.chain(consumers.iter().filter_map(|change| change.new)).filter(with_chain).collect();
-        let gone = |change: &&Change<'_, Arc<Consumer>>| {
-            change.old.is_some_and(|old| with_chain(&old)) && !change.new.is_some_and(|new| with_chain(&new))
-        };
-        let gone: Vec<&Name> = consumers.iter().filter(gone).map(|change| change.name).collect();
-        if remade.is_empty() && gone.is_empty() {
-            return Arc::clone(&self.chains);
+        let set = census.set;
+        let mut affected: BTreeSet<&str> = consumers.iter().map(|change| change.name.as_str()).collect();
+        let known = self.chains.keys().filter_map(|name| set.consumers.get(&**name));
+        let has_other_plugin = |consumer: &&Arc<Consumer>| consumer.chain.iter().any(|entry| is_changed(&entry.plugin));
+        affected.extend(known.filter(has_other_plugin).map(|consumer| consumer.name.as_str()));
+        // What is broken on this node may have no change of its own.
+        affected.extend(broken(set).filter(|consumer| !is_broken(last, consumer)));
+        affected.extend(broken(last).filter(|consumer| !is_broken(set, consumer)));
+        // One that can't be read lacks perhaps what protects from it: without entries it has a chain too, a closed one.
+        let has_chain =
+            |consumer: &&Arc<Consumer>| !consumer.chain.is_empty() || is_broken(set, consumer.name.as_str());
+        let mut chains = Cow::Borrowed(&*self.chains);
+        for name in affected {
+            let old = self.chains.get(name);
+            match set.consumers.get(name).filter(has_chain) {
+                Some(consumer) => {
+                    // The same chain keeps its identity: requests on their way hold it weakly.
+                    let compiled = CompiledChain::compile(&set.consumer_chain(consumer), census.prepared);
+                    let chain = match (compiled, old) {
+                        (Ok(new), Some(Ok(old))) if *new == **old => Ok(Arc::clone(old)),
+                        (chain, _) => chain,
+                    };
+                    chains.to_mut().insert(consumer.name.shared(), chain);
+                }
+                None if old.is_some() => drop(chains.to_mut().remove(name)),
+                None => {}
+            }
         }
-        let mut chains = Chains::clone(&self.chains);
-        gone.into_iter().for_each(|name| drop(chains.remove(name.as_str())));
-        for consumer in remade {
-            let name = consumer.name.shared();
-            // The same chain keeps its identity: requests on their way hold it weakly.
-            let compiled = CompiledChain::compile(&census.set.consumer_chain(consumer), census.prepared);
-            let chain = match (compiled, self.chains.get(&name)) {
-                (Ok(new), Some(Ok(old))) if *new == **old => Ok(Arc::clone(old)),
-                (chain, _) => chain,
-            };
-            chains.insert(name, chain);
+        match chains {
+            Cow::Borrowed(_) => Arc::clone(&self.chains),
+            Cow::Owned(chains) => Arc::new(chains),
         }
-        Arc::new(chains)
     }
+}
+
+fn broken(set: &ConfigSet) -> impl Iterator<Item = &str> {
+    set.broken.keys().filter(|(kind, _)| *kind == Kind::Consumer).map(|(_, name)| name.as_str())
+}
+
+fn is_broken(set: &ConfigSet, consumer: &str) -> bool {
+    !set.broken.is_empty() && set.broken.contains_key(&(Kind::Consumer, consumer.to_owned()))
 }
 
 impl Directory for ConsumerDirectory {

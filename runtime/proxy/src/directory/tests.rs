@@ -103,3 +103,23 @@ fn a_change_of_a_key_or_of_a_consumer_is_seen_and_what_did_not_change_is_shared(
     assert!(next(&before, &old, &gone, &credentials).find_key(b"k1").is_none());
     assert!(next(&before, &old, &gone, &credentials).find_anonymous("ann").is_none());
 }
+
+#[test]
+fn a_consumer_that_this_node_cannot_read_is_served_by_nothing_until_it_is_mended() {
+    let whole = set(json!([{ "name": "ann" }, { "name": "ben" }]), None);
+    let credentials = Arc::new(Credentials::of([key("k1", "ann", "one"), key("k2", "ben", "two")]));
+    let before = first(&whole, &credentials);
+    let mut broken = whole.clone();
+    broken.broken.insert((Kind::Consumer, "ann".to_owned()), "unknown key".to_owned());
+    let is_closed = |directory: &ConsumerDirectory, key: &str| {
+        let identity = directory.find_key(key.as_bytes()).unwrap();
+        directory.chain(&identity).is_some_and(Result::is_err)
+    };
+    assert!(!is_closed(&before, "k1"));
+    let after = next(&before, &whole, &broken, &credentials);
+    assert!(is_closed(&after, "k1") && !is_closed(&after, "k2"));
+    assert_eq!(after.chains().count(), 1);
+    let mended = next(&after, &broken, &whole, &credentials);
+    assert!(!is_closed(&mended, "k1"));
+    assert_eq!(mended.chains().count(), 0);
+}
