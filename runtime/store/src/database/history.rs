@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// Whether that revision is of this history.
-    async fn has(&mut self, revision: &Revision) -> Result<bool, StoreError> {
+    pub(super) async fn has(&mut self, revision: &Revision) -> Result<bool, StoreError> {
         if revision.number == 0 {
             return Ok(*revision == Revision::NONE);
         }

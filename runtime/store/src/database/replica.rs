@@ -69,11 +69,21 @@ impl Replica {
         &self.database
     }
 
-    /// Takes over revisions, in one transaction. They must follow on what is here.
+    /// Takes over revisions, in one transaction. They must follow on what is here; those that are here already are
+    /// passed over: a predecessor that is being replaced follows too, into the same file.
     pub async fn apply(&self, steps: &[Step]) -> Result<(), StoreError> {
-        let Some((first, last)) = steps.first().zip(steps.last()) else { return Ok(()) };
         let mut session = self.database.inner.backend.write().await?;
         let head = session.head().await?.revision;
+        let mut steps = steps;
+        while let Some((first, rest)) = steps.split_first()
+            && first.revision.number <= head.number
+        {
+            if !session.has(&first.revision).await? {
+                return Err(StoreError::Broken(format!("the replica has another revision {}", first.revision)));
+            }
+            steps = rest;
+        }
+        let Some((first, last)) = steps.first().zip(steps.last()) else { return Ok(()) };
         if first.revision.number != head.number + 1 {
             return Err(StoreError::Broken(format!(
                 "the replica is at revision {head}, and what comes is revision {}",

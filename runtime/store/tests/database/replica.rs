@@ -56,6 +56,24 @@ async fn it_is_the_same_as_the_database_step_by_step() {
     assert_eq!(again.database().cluster().await.expect("one"), database.cluster().await.expect("one"));
 }
 
+/// As while a node is being replaced: predecessor and successor follow into one file.
+#[tokio::test]
+async fn what_another_process_applied_already_is_passed_over() {
+    let (bench, folder) = (Bench::sqlite(), tempfile::tempdir().expect("a folder"));
+    let (database, first) = followed(&bench, &folder).await;
+    let (second, opened) = Replica::open(&replica_file(&folder)).await.expect("it opens");
+    assert_eq!(opened, Opened::Good);
+    let one = write(&database, &[put(Kind::Route, "a", "{}")]).await.expect("written");
+    first.apply(std::slice::from_ref(&one)).await.expect("applied");
+    second.apply(std::slice::from_ref(&one)).await.expect("it is there already");
+    let two = write(&database, &[put(Kind::Route, "b", "{}")]).await.expect("written");
+    second.apply(&[one.clone(), two]).await.expect("one is there, one is new");
+    assert_eq!(all(first.database()).await, all(&database).await);
+    let mut other = one;
+    other.revision.id = "f".repeat(32);
+    assert!(first.apply(&[other]).await.is_err(), "of another history");
+}
+
 #[tokio::test]
 async fn steps_that_do_not_follow_are_refused() {
     let (bench, folder) = (Bench::sqlite(), tempfile::tempdir().expect("a folder"));

@@ -24,7 +24,11 @@ impl Feed {
 
     async fn take(&self, known: &Known, steps: Vec<Step>) -> Result<(), StoreError> {
         if let Some(replica) = &self.inner.replica {
-            replica.apply(&steps).await?;
+            match replica.apply(&steps).await {
+                // Whatever it has, it is not what is known here.
+                Err(StoreError::Broken(_)) => return self.load("the replica did not fit what came").await,
+                applied => applied?,
+            }
         }
         let reload = steps.iter().any(|step| step.action == RELOAD);
         let next = steps.iter().fold(known.clone(), |known, step| known.follow(step, &self.inner.vault));
