@@ -8,6 +8,7 @@ mod about;
 mod answer;
 mod chain;
 mod collection;
+mod explain;
 mod paging;
 mod plugins;
 mod stored;
@@ -69,6 +70,7 @@ fn router(node: Node) -> Router {
         .route("/config", get(about::configuration))
         .merge(collection::routes())
         .route("/routes/{name}/chain", get(chain::of_route))
+        .route("/explain", get(explain::request))
         .route("/plugins", get(plugins::list))
         .route("/plugins/{name}", get(plugins::one))
         .route("/modules", get(plugins::modules))

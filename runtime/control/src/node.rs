@@ -8,6 +8,7 @@ mod status;
 use std::sync::Arc;
 
 use tollgate_model::ConfigSet;
+use tollgate_model::normal_form::PathRules;
 
 pub use metrics::{Histogram, Labelled, NodeMetrics};
 pub use module::{ModuleState, ModuleView};
@@ -31,6 +32,9 @@ pub trait NodeView: Send + Sync + 'static {
     /// How the plugins of the set fare on this node, in any order. What they are set to is taken from
     /// the set.
     fn plugins(&self) -> Vec<PluginStatus>;
+
+    /// How it reads the paths of requests.
+    fn path_rules(&self) -> PathRules;
 
     /// Counts since the start.
     fn metrics(&self) -> NodeMetrics;

@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tollgate_model::ConfigSet;
+use tollgate_model::normal_form::PathRules;
 use tollgate_model::units::TimeSpan;
 
 use crate::node::{
@@ -44,6 +45,10 @@ impl NodeView for FakeNode {
 
     fn plugins(&self) -> Vec<PluginStatus> {
         self.plugins.clone()
+    }
+
+    fn path_rules(&self) -> PathRules {
+        PathRules::Strict
     }
 
     fn metrics(&self) -> NodeMetrics {

@@ -18,6 +18,6 @@ pub(crate) use condition::{ChainEntryView, ConditionView};
 pub(crate) use consumer::ConsumerView;
 pub(crate) use plugin::{PluginView, on_error};
 pub(crate) use route::RouteView;
-pub(crate) use service::ServiceView;
+pub(crate) use service::{ServiceView, url};
 pub(crate) use set::SetView;
 pub(crate) use upstream::{TargetView, UpstreamView};

@@ -13,6 +13,7 @@ pub mod units;
 pub mod problem;
 pub mod decode;
 pub mod entity;
+pub mod normal_form;
 pub mod condition;
 pub mod secrets;
 pub mod set;

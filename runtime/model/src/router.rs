@@ -33,6 +33,7 @@
 //! - Besides the routes themselves 100,000 paths take about 80 bytes each, 250 where each has its own
 //!   host, 320 where they have parameters.
 
+mod candidates;
 mod order;
 mod pattern_tree;
 mod search;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use crate::condition::RequestFacts;
 use crate::entity::{HostPattern, Route};
+pub use candidates::{Candidates, Considered, Decided, Miss, candidates};
 use order::Alternative;
 use pattern_tree::PatternTree;
 use search::{Candidate, Rank, Search};

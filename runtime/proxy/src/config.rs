@@ -2,8 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tollgate_model::condition::AddressBlock;
-
-use crate::normal_form::PathRules;
+use tollgate_model::normal_form::PathRules;
 
 /// How the data plane treats connections and requests.
 #[derive(Clone, Debug)]

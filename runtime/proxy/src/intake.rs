@@ -9,15 +9,15 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, request};
+use tollgate_model::normal_form::{self, PathRules};
 use tollgate_plugin_host::{Authority, Exchange, RequestHead};
 
 use crate::config::ProxyConfig;
 use crate::drain::OpenCount;
 use crate::ending::Ending;
 use crate::error::ErrorKind;
+use crate::fields;
 use crate::framing::Heads;
-use crate::normal_form::PathRules;
-use crate::{fields, normal_form};
 
 /// The ends of a client's connection, with what is told of them made once.
 #[derive(Debug)]

@@ -34,7 +34,6 @@ mod held;
 mod http2;
 mod intake;
 mod metrics;
-mod normal_form;
 mod protocol;
 mod record;
 mod respond;
@@ -51,7 +50,6 @@ mod worker;
 pub use config::{InvalidProxy, ProxyConfig};
 pub use error::ErrorKind;
 pub use metrics::{Histogram, Totals, WorkerFault, WorkerMetrics};
-pub use normal_form::PathRules;
 pub use snapshot::{Builder, RouteEntry, Snapshot};
 pub use tls::{
     BadCertificate, CertificateTable, Certificates, ClientCertificates, InvalidTls, MinVersion, ServerCertificate,

@@ -14,6 +14,7 @@ use tollgate_control::node::{
 use tollgate_control::{NodeView, Timestamp};
 use tollgate_limits::Local;
 use tollgate_model::ConfigSet;
+use tollgate_model::normal_form::PathRules;
 use tollgate_model::units::TimeSpan;
 use tollgate_plugin_host as plugin_host;
 use tollgate_plugin_host::Host;
@@ -29,6 +30,7 @@ pub struct View {
     source: String,
     workers: usize,
     listens_for_tls: bool,
+    path_rules: PathRules,
     state: Arc<NodeState>,
     host: Arc<Host>,
     limiter: Arc<Local>,
@@ -46,7 +48,17 @@ impl View {
     pub fn new(config: &NodeConfig, state: Arc<NodeState>, host: Arc<Host>, limiter: Arc<Local>) -> View {
         let source = config.store.shown();
         let (name, listens_for_tls) = (config.name.clone(), config.tls.is_some());
-        View { name, source, workers: config.workers, listens_for_tls, state, host, limiter, database: OnceLock::new() }
+        View {
+            name,
+            source,
+            workers: config.workers,
+            listens_for_tls,
+            path_rules: config.proxy.path_rules,
+            state,
+            host,
+            limiter,
+            database: OnceLock::new(),
+        }
     }
 
     /// Known only once it was opened: probes see a node that starts.
@@ -113,6 +125,10 @@ impl NodeView for View {
                 }
             };
         prepared.plugins.iter().map(status).collect()
+    }
+
+    fn path_rules(&self) -> PathRules {
+        self.path_rules
     }
 
     fn metrics(&self) -> NodeMetrics {

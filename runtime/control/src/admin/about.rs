@@ -41,6 +41,7 @@ pub(super) const PATHS: &[&str] = &[
     "/plugins",
     "/plugins/{name}",
     "/modules",
+    "/explain",
 ];
 
 /// Besides [`PATHS`]; `/openapi.json` tells what each takes.

@@ -51,14 +51,18 @@ impl<'a> From<&'a ChainLink> for LinkView<'a> {
         LinkView {
             plugin: &link.plugin.name,
             module: &link.plugin.module,
-            level: match link.level {
-                Level::Global => "global",
-                Level::Service => "service",
-                Level::Route => "route",
-                Level::Consumer => "consumer",
-            },
+            level: level(link.level),
             when: link.when.as_ref().map(ConditionView::from),
             on_error: on_error(link.plugin.on_error),
         }
+    }
+}
+
+pub(super) fn level(level: Level) -> &'static str {
+    match level {
+        Level::Global => "global",
+        Level::Service => "service",
+        Level::Route => "route",
+        Level::Consumer => "consumer",
     }
 }

@@ -99,7 +99,7 @@ impl<'a> From<&'a Service> for OriginView<'a> {
 }
 
 /// Without the port where it is the scheme's own.
-fn url(scheme: Scheme, host: &str, port: u16) -> String {
+pub(crate) fn url(scheme: Scheme, host: &str, port: u16) -> String {
     let authority = match (scheme, port) {
         (Scheme::Http, 80) | (Scheme::Https, 443) => address::host(host),
         _ => address::host_and_port(host, port),

@@ -21,14 +21,17 @@ pub(super) struct Alternative<'r> {
 pub(super) fn ranked(routes: &[Arc<Route>]) -> Vec<Alternative<'_>> {
     let mut alternatives = Vec::with_capacity(routes.len());
     for (index, route) in (0..).zip(routes) {
-        for host in any_of(&route.hosts) {
-            for path in any_of(&route.paths) {
-                alternatives.push(Alternative { route, index, host: host.map(|(_, host)| host), path });
-            }
-        }
+        alternatives.extend(alternatives_of(index, route));
     }
     alternatives.sort_by(compare);
     alternatives
+}
+
+/// Each pair of a host and a path.
+pub(super) fn alternatives_of(index: u32, route: &Arc<Route>) -> impl Iterator<Item = Alternative<'_>> {
+    any_of(&route.hosts).flat_map(move |host| {
+        any_of(&route.paths).map(move |path| Alternative { route, index, host: host.map(|(_, host)| host), path })
+    })
 }
 
 /// Each of the patterns, or once "none stated".
@@ -37,7 +40,7 @@ fn any_of<P>(patterns: &[P]) -> impl Iterator<Item = Option<(usize, &P)>> {
     patterns.iter().enumerate().map(Some).chain(none)
 }
 
-fn compare(a: &Alternative<'_>, b: &Alternative<'_>) -> Ordering {
+pub(super) fn compare(a: &Alternative<'_>, b: &Alternative<'_>) -> Ordering {
     b.route
         .priority
         .cmp(&a.route.priority)
@@ -47,7 +50,7 @@ fn compare(a: &Alternative<'_>, b: &Alternative<'_>) -> Ordering {
         .then_with(|| a.route.name.cmp(&b.route.name))
 }
 
-fn host_class(host: Option<&HostPattern>) -> (u8, Reverse<usize>) {
+pub(super) fn host_class(host: Option<&HostPattern>) -> (u8, Reverse<usize>) {
     match host {
         Some(HostPattern::Exact(_)) => (0, Reverse(0)),
         Some(HostPattern::Wildcard(suffix)) => (1, Reverse(suffix.len())),
@@ -55,7 +58,7 @@ fn host_class(host: Option<&HostPattern>) -> (u8, Reverse<usize>) {
     }
 }
 
-fn compare_paths(a: Option<&PathPattern>, b: Option<&PathPattern>) -> Ordering {
+pub(super) fn compare_paths(a: Option<&PathPattern>, b: Option<&PathPattern>) -> Ordering {
     path_class(a).cmp(&path_class(b)).then_with(|| steps(a).cmp(steps(b)))
 }
 
@@ -100,6 +103,6 @@ fn step(segment: Segment<'_>) -> Step {
 }
 
 /// The more the greater.
-fn conditions(route: &Route) -> (bool, usize, usize) {
+pub(super) fn conditions(route: &Route) -> (bool, usize, usize) {
     (!route.methods.is_empty(), route.headers.len(), route.query.len())
 }

@@ -1,10 +1,10 @@
 use http::header::HOST;
 use http::{HeaderValue, Method, Request, Uri, Version};
+use tollgate_model::normal_form::{self, PathRules};
 
 use super::header_fields;
 use crate::config::ProxyConfig;
 use crate::intake::{Ends, RequestIds, host_name_length, take_in};
-use crate::normal_form::{self, PathRules};
 
 /// A request that is taken in has a host that is one and a path in its normal form, and is the same when it is
 /// taken in once more: what is matched is what is forwarded.

@@ -1,4 +1,4 @@
-use crate::normal_form::{self, PathRules};
+use tollgate_model::normal_form::{self, PathRules};
 
 /// The normal form of a path is its own normal form, has nothing in it that servers read in different ways, and
 /// says the same as the path itself.

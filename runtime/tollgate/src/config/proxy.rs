@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use serde_json::Value;
 use tollgate_model::Problems;
 use tollgate_model::decode::{Decode, Fields, Place, PositiveTime, one_of};
+use tollgate_model::normal_form::PathRules;
 use tollgate_model::problem::Complaint;
 use tollgate_model::units::ByteSize;
-use tollgate_proxy::{PathRules, ProxyConfig};
+use tollgate_proxy::ProxyConfig;
 
 use super::tls::TlsTable;
 

@@ -64,6 +64,7 @@ pub(super) fn router(node: Node, writer: Arc<OnceLock<Writer>>, public_url: Opti
         .route("/", get(about::stored))
         .route("/status", get(about::status))
         .route("/routes/{name}/chain", get(super::chain::of_route))
+        .route("/explain", get(super::explain::request))
         .merge(collection::routes())
         .merge(nested::routes())
         .merge(targets::routes())

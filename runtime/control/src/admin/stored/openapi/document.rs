@@ -194,6 +194,11 @@ fn in_query(name: &str) -> Parameter {
         "format" => words(&["json", "toml"]),
         "timeout" => text().description(Some("Up to a minute, as in `5s`")),
         "tags" => text().description(Some("All of these, with commas between")),
+        "method" => text().description(Some("Of the request that is asked about, `GET` by default")),
+        "url" => text().description(Some("Its URL, or its path alone")),
+        "header" => text().description(Some("One of its headers, as `Name: value`; may be there several times")),
+        "address" => text().description(Some("Of the client")),
+        "consumer" => text().description(Some("Who is calling")),
         _ => text().description(Some("The last of the page before")),
     };
     parameter(name, ParameterIn::Query, schema.build())

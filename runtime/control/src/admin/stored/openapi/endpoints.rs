@@ -204,6 +204,8 @@ fn node() -> Vec<Endpoint> {
             "Takes a module from the cluster; nodes that have it loaded go on with it".to_owned(),
         )
         .conditional(),
+        read("/explain".to_owned(), "node", "How a request would be served, and why".to_owned(), "Object")
+            .query(&["method", "url", "header", "address", "consumer"]),
         read("/nodes".to_owned(), "node", "The nodes that follow the database".to_owned(), "Objects"),
         read("/cache/{kind}/{name}".to_owned(), "node", "What this node holds of an entity".to_owned(), "Held"),
         deletion("/cache".to_owned(), "node", "Has everything loaded anew".to_owned())

@@ -19,7 +19,7 @@ pub enum PathRules {
 }
 
 /// The normal form, or why there is none.
-pub(crate) fn path(raw: &str, rules: PathRules) -> Result<Cow<'_, str>, &'static str> {
+pub fn path(raw: &str, rules: PathRules) -> Result<Cow<'_, str>, &'static str> {
     if is_normal(raw.as_bytes()) {
         return Ok(Cow::Borrowed(raw));
     }
