@@ -1,7 +1,8 @@
-//! A TOML file that remembers where everything in it stands.
+//! A TOML or JSON file that remembers where everything in it stands.
 
 mod conceal;
 mod expand;
+mod json;
 mod spans;
 
 use std::collections::HashSet;
@@ -54,6 +55,14 @@ impl Document {
         let mut problems = Problems::default();
         let (tree, spans) = spans::convert(&table, &mut problems);
         Ok(Document { file_name, text, tree, spans, problems, expanded: Vec::new() })
+    }
+
+    /// As [`Document::parse`], of JSON.
+    pub fn parse_json(file_name: &Path, text: String) -> Result<Document, ConfigReport> {
+        let tree = serde_json::from_str(&text)
+            .map_err(|error| ConfigReport::whole_file(file_name, format!("not JSON: {error}"), None))?;
+        let (file_name, spans) = (file_name.display().to_string(), json::spans(&text));
+        Ok(Document { file_name, text, tree, spans, problems: Problems::default(), expanded: Vec::new() })
     }
 
     /// Replaces `${env:NAME}` in string values; `$${` stands for `${`. Reports what is not set with

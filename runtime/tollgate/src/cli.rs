@@ -1,3 +1,5 @@
+mod api;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -5,7 +7,12 @@ use clap::{Args, Parser, Subcommand};
 
 use tollgate_model::units::TimeSpan;
 
-use crate::cmd;
+use crate::cmd::{self, Outcome};
+
+pub use api::{
+    ApiArgs, ApplyArgs, CacheVerb, ChainArgs, DiffArgs, ExplainArgs, ExportArgs, FilesArgs, Format, HistoryArgs,
+    KeyVerb, MembersArgs, Output, PluginVerb, Role, RollbackArgs, RoutesArgs, TokenVerb, Wait, WriteArgs,
+};
 
 /// An API gateway whose policies are WebAssembly plugins, swapped while traffic flows.
 #[derive(Debug, Parser)]
@@ -26,6 +33,42 @@ enum Verb {
     Validate(ValidateArgs),
     /// Makes a key for a cluster and prints it as a line of a key file.
     Keygen(KeygenArgs),
+    /// Makes the configuration of a node with a database what files say, in one change.
+    Apply(ApplyArgs),
+    /// Shows what `apply` would change: ends with 0 if nothing, 1 if something, 2 and more if it can't tell.
+    Diff(DiffArgs),
+    /// Writes the configuration as a file has it, without secrets and keys.
+    Export(ExportArgs),
+    /// Lists the routes.
+    Routes(RoutesArgs),
+    /// Tells which route would serve a request and why, where it would go, and which plugins it would meet.
+    Explain(ExplainArgs),
+    /// Shows the plugins that the requests of a route meet.
+    Chain(ChainArgs),
+    /// What a node has of the configuration in memory.
+    #[command(subcommand)]
+    Cache(CacheVerb),
+    /// Modules and plugins.
+    #[command(subcommand)]
+    Plugin(PluginVerb),
+    /// Tokens of the admin API.
+    #[command(subcommand)]
+    Token(TokenVerb),
+    /// API keys of consumers.
+    #[command(subcommand)]
+    Key(KeyVerb),
+    /// Lists who changed what, newest first.
+    Revisions(HistoryArgs),
+    /// Makes everything as it was in a revision, as a new one.
+    Rollback(RollbackArgs),
+    /// As `revisions`, kept for longer, with the node that took the change.
+    Audit(HistoryArgs),
+    /// Lists the nodes that follow the database.
+    Members(MembersArgs),
+    /// Prints the completions of a shell.
+    Completions {
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -90,12 +133,27 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 impl Cli {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<Outcome> {
         match self.verb {
-            Verb::Run(args) => cmd::run::run(&args),
-            Verb::Upgrade(args) => cmd::upgrade::run(&args),
-            Verb::Validate(args) => cmd::validate::run(&args),
-            Verb::Keygen(args) => cmd::keygen::run(&args),
+            Verb::Run(args) => cmd::run::run(&args).map(|()| Outcome::Done),
+            Verb::Upgrade(args) => cmd::upgrade::run(&args).map(|()| Outcome::Done),
+            Verb::Validate(args) => cmd::validate::run(&args).map(|()| Outcome::Done),
+            Verb::Keygen(args) => cmd::keygen::run(&args).map(|()| Outcome::Done),
+            Verb::Apply(args) => cmd::apply::run(&args),
+            Verb::Diff(args) => cmd::diff::run(&args),
+            Verb::Export(args) => cmd::export::run(&args),
+            Verb::Routes(args) => cmd::routes::run(&args),
+            Verb::Explain(args) => cmd::explain::run(&args),
+            Verb::Chain(args) => cmd::chain::run(&args),
+            Verb::Cache(verb) => cmd::cache::run(&verb),
+            Verb::Plugin(verb) => cmd::plugin::run(&verb),
+            Verb::Token(verb) => cmd::token::run(&verb),
+            Verb::Key(verb) => cmd::key::run(&verb),
+            Verb::Revisions(args) => cmd::revisions::run(&args),
+            Verb::Rollback(args) => cmd::rollback::run(&args),
+            Verb::Audit(args) => cmd::audit::run(&args),
+            Verb::Members(args) => cmd::members::run(&args),
+            Verb::Completions { shell } => cmd::completions::run(shell),
         }
     }
 }

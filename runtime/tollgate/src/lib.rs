@@ -33,10 +33,10 @@ use clap::Parser;
 /// All of the program: the command line, and what it asks for.
 pub fn run() -> ExitCode {
     match cli::Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(outcome) => outcome.exit_code(),
         Err(error) => {
             cmd::complain(&error);
-            ExitCode::FAILURE
+            cmd::exit_code(&error)
         }
     }
 }

@@ -10,7 +10,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let predecessor = args.successor.then(Predecessor::from_standard_input).transpose()?;
     let outcome = begin(args, predecessor.as_ref());
     if let (Some(predecessor), Err(error)) = (&predecessor, &outcome) {
-        predecessor.complain(&super::explain(error));
+        predecessor.complain(&super::in_plain_text(error));
     }
     outcome
 }
