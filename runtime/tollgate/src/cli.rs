@@ -66,9 +66,7 @@ enum Verb {
     /// Lists the nodes that follow the database.
     Members(MembersArgs),
     /// Prints the completions of a shell.
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 #[derive(Debug, Args)]

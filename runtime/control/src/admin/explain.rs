@@ -7,9 +7,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use tollgate_model::router;
 
-use super::Node;
 use self::answer::Explanation;
 use self::question::Question;
+use super::Node;
 use crate::refusal::Refusal;
 
 /// `?method=&url=&header=Name: value`, the last any number of times; `address` and `consumer` are who asks. Worked out

@@ -45,10 +45,7 @@ pub enum Decided {
 }
 
 /// Looks at every route, one after the other: O(n), for questions of people and not for serving.
-pub fn candidates<'r>(
-    routes: impl IntoIterator<Item = &'r Arc<Route>>,
-    facts: &impl RequestFacts,
-) -> Candidates<'r> {
+pub fn candidates<'r>(routes: impl IntoIterator<Item = &'r Arc<Route>>, facts: &impl RequestFacts) -> Candidates<'r> {
     let mut found = Candidates::default();
     for route in routes {
         let mut paths = order::alternatives_of(0, route)

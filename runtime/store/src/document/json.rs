@@ -27,7 +27,8 @@ impl Scan<'_> {
                 Children::None
             }
             _ => {
-                while self.next().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+')) {
+                while self.next().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+'))
+                {
                     self.at += 1;
                 }
                 Children::None
@@ -102,6 +103,10 @@ impl Scan<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use tollgate_model::decode::Place;
+
     use super::*;
 
     #[test]
@@ -115,5 +120,44 @@ mod tests {
         assert_eq!((at("routes[1]"), at("routes[2]")), (Some("{}"), None));
         assert_eq!((at("\"é\".x"), at("\"é\".y")), (Some("[]"), Some("null")));
         assert_eq!(at(""), Some(text.trim()));
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            "[a-z\\\\\"{}\\[\\]:, é]{0,6}".prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            Just(json!(null)),
+            Just(json!(-1.5e300)),
+            Just(json!(false)),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map("[a-z.\"\\[ é]{0,4}", inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn check(value: &Value, place: &Place<'_>, spans: &Spans, text: &str) {
+        let found = spans.at(&place.to_string()).expect("a place");
+        assert_eq!(&serde_json::from_str::<Value>(&text[found.value.clone()]).expect("JSON"), value);
+        match value {
+            Value::Object(members) => {
+                members.iter().for_each(|(key, value)| check(value, &place.key(key), spans, text))
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(index, item)| check(item, &place.index(index), spans, text));
+            }
+            _ => {}
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn places_point_at_the_text(value in any_value(), pretty: bool) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            check(&value, &Place::Root, &spans(&text), &text);
+        }
     }
 }

@@ -30,7 +30,11 @@ pub fn waiting(answer: &Value) -> String {
         text += "the node that was asked does not serve by it yet\n";
     }
     for node in answer["behind"].as_array().into_iter().flatten() {
-        text += &format!("{} does not serve by it yet, but by revision {}\n", shown(&node["node"]), shown(&node["revision"]));
+        text += &format!(
+            "{} does not serve by it yet, but by revision {}\n",
+            shown(&node["node"]),
+            shown(&node["revision"])
+        );
     }
     text
 }
@@ -122,10 +126,17 @@ mod tests {
     #[test]
     fn changes_are_told_by_line_with_the_revision() {
         let change = |action: &str, kind: &str, name: &str| json!({ "action": action, "kind": kind, "name": name });
-        let changes = json!([change("created", "route", "orders"), change("updated", "service", "a"), change("deleted", "plugin", "b")]);
+        let changes = json!([
+            change("created", "route", "orders"),
+            change("updated", "service", "a"),
+            change("deleted", "plugin", "b")
+        ]);
         let answer = json!({ "changes": changes, "count": 3, "revision": 12 });
         assert_eq!(rendered(&answer), "+ route orders\n~ service a\n- plugin b\nrevision 12\n");
-        assert_eq!(summary(&json!({ "changes": changes, "count": 103 })), "+ route orders, ~ service a, - plugin b, … 100 more");
+        assert_eq!(
+            summary(&json!({ "changes": changes, "count": 103 })),
+            "+ route orders, ~ service a, - plugin b, … 100 more"
+        );
         let answer = json!({ "changes": [], "count": 0, "revision": 12 });
         assert_eq!(rendered(&answer), "nothing to change, revision 12\n");
         let answer = json!({
@@ -133,7 +144,14 @@ mod tests {
             "behind": [{ "node": "b", "id": "x", "revision": 11 }],
         });
         let told = rendered(&answer);
-        for part in ["… and 100 more", "nothing was changed yet", "revision 12", "not serve by it yet", "b does not", "revision 11"] {
+        for part in [
+            "… and 100 more",
+            "nothing was changed yet",
+            "revision 12",
+            "not serve by it yet",
+            "b does not",
+            "revision 11",
+        ] {
             assert!(told.contains(part), "{part}: {told}");
         }
     }
@@ -142,9 +160,7 @@ mod tests {
     fn what_is_updated_is_told_value_by_value() {
         let before = json!({ "name": "a", "timeouts": { "connect": "5s", "idle": "1m" }, "tags": ["x"], "old": 1 });
         let after = json!({ "name": "a", "timeouts": { "connect": "9s", "idle": "1m" }, "tags": ["x", "y"], "new": [{ "k": true }] });
-        let change = |before: &Value, after: &Value| {
-            json!({ "changes": [{ "action": "updated", "kind": "service", "name": "a", "before": before, "after": after }] })
-        };
+        let change = |before: &Value, after: &Value| json!({ "changes": [{ "action": "updated", "kind": "service", "name": "a", "before": before, "after": after }] });
         assert_eq!(
             differences(&change(&before, &after)),
             "~ service a\n    + new[0].k: true\n    tags: [\"x\"] → [\"x\",\"y\"]\n    timeouts.connect: \"5s\" → \"9s\"\n    - old: 1\n"

@@ -113,10 +113,15 @@ mod tests {
         let text = rendered(&told);
         for part in [
             "GET a.test/v2/x\nroute v2 (host a.test, path /v2)\nservice s, upstream u: /x\n",
-            "target b:80, weight 100\n", "target c:80, weight 50, ejected: reset\n",
+            "target b:80, weight 100\n",
+            "target c:80, weight 50, ejected: reset\n",
             "answered with 503 on this node:\n  route v2: no module",
-            "auth    global  yes\n", "no, only when {\"methods\":[\"POST\"]}", "if {\"addresses\":[\"::1\"]}",
-            "warning:\n  too early", "rest (path /, priority 7): `v2` names the path more exactly", "nearly match:\n  post",
+            "auth    global  yes\n",
+            "no, only when {\"methods\":[\"POST\"]}",
+            "if {\"addresses\":[\"::1\"]}",
+            "warning:\n  too early",
+            "rest (path /, priority 7): `v2` names the path more exactly",
+            "nearly match:\n  post",
         ] {
             assert!(text.contains(part), "{part}\n---\n{text}");
         }

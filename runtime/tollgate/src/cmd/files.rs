@@ -95,7 +95,8 @@ impl Files {
     fn named(&self, section: &str, name: &str) -> Option<usize> {
         let key = if section == Kind::Sni.section() { "host" } else { "name" };
         let rows = self.tree.get(section)?.as_array()?;
-        rows.iter().position(|row| row.get(key).and_then(Value::as_str).is_some_and(|own| own.eq_ignore_ascii_case(name)))
+        rows.iter()
+            .position(|row| row.get(key).and_then(Value::as_str).is_some_and(|own| own.eq_ignore_ascii_case(name)))
     }
 }
 

@@ -13,7 +13,9 @@ pub fn run(args: &MembersArgs) -> anyhow::Result<Outcome> {
 fn rendered(nodes: &[Value]) -> String {
     let row = |node: &Value| {
         let [name, version, revision, id] = ["name", "version", "revision", "id"].map(|column| shown(&node[column]));
-        let silent = node["silent_for_ms"].as_u64().map_or_else(|| "-".to_owned(), |ms| format!("{}.{}s", ms / 1000, ms % 1000 / 100));
+        let silent = node["silent_for_ms"]
+            .as_u64()
+            .map_or_else(|| "-".to_owned(), |ms| format!("{}.{}s", ms / 1000, ms % 1000 / 100));
         [name, version, revision, silent, id]
     };
     table(["NODE", "VERSION", "REVISION", "SILENT FOR", "ID"], nodes.iter().map(row))

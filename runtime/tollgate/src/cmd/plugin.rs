@@ -35,7 +35,8 @@ fn rendered(told: &Value) -> String {
         [name, state, version, digest, from.to_owned()]
     };
     let plugin = |plugin: Value| {
-        let [name, module, state, uses] = ["name", "module", "state", "used_by_count"].map(|column| shown(&plugin[column]));
+        let [name, module, state, uses] =
+            ["name", "module", "state", "used_by_count"].map(|column| shown(&plugin[column]));
         let reason = if plugin["reason"].is_null() { String::new() } else { shown(&plugin["reason"]) };
         [name, module, state, uses, reason]
     };
@@ -46,8 +47,8 @@ fn rendered(told: &Value) -> String {
 
 fn push(file: &Path, name: Option<&str>, write: &WriteArgs, api: &ApiArgs) -> anyhow::Result<Outcome> {
     let api = Api::open(api)?;
-    let bytes = std::fs::read(file)
-        .map_err(|error| Failure::usage(format!("{} can't be read: {error}", file.display())))?;
+    let bytes =
+        std::fs::read(file).map_err(|error| Failure::usage(format!("{} can't be read: {error}", file.display())))?;
     let of_file = file.file_stem().and_then(|stem| stem.to_str());
     let name = name.or(of_file).ok_or_else(|| Failure::usage("the file's name is no text; give one by --name"))?;
     let target = query(&path(&["modules", name]), api.writing(write));
@@ -56,7 +57,10 @@ fn push(file: &Path, name: Option<&str>, write: &WriteArgs, api: &ApiArgs) -> an
     api.show(&told, || {
         let done = if write.dry_run { "could be uploaded" } else { "is the cluster's" };
         let [name, version, digest, revision] = ["name", "version", "digest", "revision"].map(|key| shown(&told[key]));
-        format!("module {name}, version {version}, {done}: digest {digest}, revision {revision}\n{}", changes::waiting(&told))
+        format!(
+            "module {name}, version {version}, {done}: digest {digest}, revision {revision}\n{}",
+            changes::waiting(&told)
+        )
     })?;
     Ok(answer.outcome())
 }

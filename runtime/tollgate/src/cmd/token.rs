@@ -42,6 +42,7 @@ pub(super) fn show_once(api: &Api, told: &Value, secret: &str) -> anyhow::Result
 }
 
 fn rendered(tokens: &[Value]) -> String {
-    let row = |token: &Value| ["name", "role", "prefix", "created_at", "expires_at"].map(|column| shown(&token[column]));
+    let row =
+        |token: &Value| ["name", "role", "prefix", "created_at", "expires_at"].map(|column| shown(&token[column]));
     table(["NAME", "ROLE", "BEGINS", "CREATED", "EXPIRES"], tokens.iter().map(row))
 }

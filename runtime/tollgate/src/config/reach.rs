@@ -24,9 +24,9 @@ impl Reach {
         document.expand(environment);
         let stated = |pointer: &str| document.tree().pointer(pointer).and_then(Value::as_str);
         let admin = match stated("/admin/listen") {
-            Some(text) => text.parse().map_err(|_| {
-                Failure::usage(format!("`admin.listen` in {} is no address and port", path.display()))
-            })?,
+            Some(text) => text
+                .parse()
+                .map_err(|_| Failure::usage(format!("`admin.listen` in {} is no address and port", path.display())))?,
             None => AdminTable::default().listen,
         };
         let data = stated("/node/data").map_or_else(|| NodeTable::default().data, PathBuf::from);

@@ -1,7 +1,7 @@
 //! What is told of it.
 
 use serde::Serialize;
-use tollgate_model::entity::{Destination, Service};
+use tollgate_model::entity::{Destination, Service, Target};
 use tollgate_model::router::{Candidates, Considered, Decided, Miss};
 use tollgate_model::{ChainLink, Condition, ConfigSet, Kind, Name, RequestFacts};
 
@@ -95,7 +95,8 @@ impl<'a> Explanation<'a> {
         found: &Candidates<'a>,
         links: &'a [ChainLink],
     ) -> Explanation<'a> {
-        let others = found.matching.windows(2).map(|pair| CandidateView::new(&pair[1], Some(reason(&pair[0], &pair[1]))));
+        let others =
+            found.matching.windows(2).map(|pair| CandidateView::new(&pair[1], Some(reason(&pair[0], &pair[1]))));
         let missed = found.missed.iter().map(|(one, misses)| CandidateView::new(one, Some(lacking(misses))));
         let serving = found.matching.first();
         let service = serving.and_then(|one| Some((one, set.services.get(&one.route.service)?)));
@@ -169,7 +170,7 @@ impl<'a> ServicePart<'a> {
         };
         let targets = upstream.and_then(|name| set.upstreams.get(name)).map(|upstream| &upstream.targets[..]);
         let out = upstream.and_then(|name| status.upstreams.iter().find(|upstream| upstream.name == name.as_str()));
-        let target = |target| {
+        let target = |target: &Target| {
             let target = TargetView::from(target);
             let out = out.and_then(|upstream| upstream.targets_out.iter().find(|out| out.target == target.address));
             TargetPart { target, out: out.cloned() }
@@ -206,7 +207,7 @@ pub(super) fn links(
     let Some(serving) = serving else { return Ok(Vec::new()) };
     let mut links = set.route_chain(serving.route).links;
     if let Some(name) = &question.consumer {
-        let no = || Refusal::NoEntity { kind: "consumer", name: name.clone() };
+        let no = || Refusal::BadRequest(format!("there is no consumer `{name}`"));
         let consumer = set.consumers.get(name.as_str()).ok_or_else(no)?;
         links.extend(set.consumer_chain(consumer).links);
     }

@@ -72,7 +72,8 @@ impl Question {
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), Refusal> {
     let (name, value) = text.split_once(':').ok_or_else(|| refused("a `header` is written as `Name: value`"))?;
     let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| refused("a `header` has no valid name"))?;
-    let value = HeaderValue::from_str(value.trim()).map_err(|_| refused(&format!("the header `{name}` has no valid value")))?;
+    let value =
+        HeaderValue::from_str(value.trim()).map_err(|_| refused(&format!("the header `{name}` has no valid value")))?;
     Ok((name, value))
 }
 

@@ -35,7 +35,12 @@ fn the_route_is_told_with_all_that_follows_from_it() {
     assert_eq!(told["service"]["upstream"], "billing");
     assert_eq!(told["service"]["sends"], "/v2/a?x=1", "the service's own prefix in place of the one that was stripped");
     assert_eq!(told["service"]["targets"].as_array().map(Vec::len), Some(2));
-    let chain: Vec<_> = told["chain"].as_array().expect("a chain").iter().map(|link| (&link["plugin"], &link["level"], &link["runs"])).collect();
+    let chain: Vec<_> = told["chain"]
+        .as_array()
+        .expect("a chain")
+        .iter()
+        .map(|link| (&link["plugin"], &link["level"], &link["runs"]))
+        .collect();
     assert_eq!(
         json!(chain),
         json!([
@@ -86,11 +91,18 @@ fn what_this_node_can_t_serve_is_told() {
 fn questions_that_make_no_sense_are_refused() {
     let running = serve(node());
     for query in [
-        "", "method=GET", "url=", "url=/a&method=G%20T", "url=/a&header=x", "url=/a&address=here", "url=/a&urls=/b",
-        "url=/a/%252e%252e", "url=http://a_b:99999/",
+        "",
+        "method=GET",
+        "url=",
+        "url=/a&method=G%20T",
+        "url=/a&header=x",
+        "url=/a&address=here",
+        "url=/a&urls=/b",
+        "url=/a/%25252e",
+        "url=http://a_b:99999/",
+        "url=/v2&consumer=nobody",
     ] {
         let answer = running.get(&format!("/explain?{query}"));
         assert_eq!((answer.status, answer.message().is_empty()), (400, false), "{query}");
     }
-    assert_eq!(running.get("/explain?url=/v2&consumer=nobody").status, 404);
 }

@@ -103,9 +103,8 @@ fn token_of(file: &Path) -> Option<Token> {
 
 impl Base {
     pub(super) fn parse(text: &str, source: &str) -> Result<Base, Failure> {
-        let refused = |what: &str| {
-            Failure::usage(format!("`{text}` {what}; {source}")).with_hint("as in http://127.0.0.1:8001")
-        };
+        let refused =
+            |what: &str| Failure::usage(format!("`{text}` {what}; {source}")).with_hint("as in http://127.0.0.1:8001");
         let uri: Uri = text.trim().parse().map_err(|_| refused("is no URL"))?;
         let tls = match uri.scheme_str() {
             Some("http") => false,
@@ -114,7 +113,9 @@ impl Base {
         };
         let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
         if authority.as_str().contains('@') {
-            return Err(refused("has a user in it, which the admin API does not know").with_hint("give a --token"));
+            // Not shown: a password may stand there.
+            return Err(Failure::usage(format!("the URL has a user in it, which no admin API knows; {source}"))
+                .with_hint("give a --token"));
         }
         if uri.query().is_some() {
             return Err(refused("has a query, in front of which no path can stand"));
@@ -136,7 +137,11 @@ impl Base {
         }
         let mut address = reach.admin;
         if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() { IpAddr::from([127, 0, 0, 1]) } else { std::net::Ipv6Addr::LOCALHOST.into() });
+            address.set_ip(if address.is_ipv4() {
+                IpAddr::from([127, 0, 0, 1])
+            } else {
+                std::net::Ipv6Addr::LOCALHOST.into()
+            });
         }
         Base::parse(&format!("http://{address}"), &format!("as `admin.listen` in {} says", path.display()))
     }

@@ -21,7 +21,8 @@ impl Answer {
 
     pub fn json(&self) -> Result<Value, Failure> {
         serde_json::from_slice(&self.body).map_err(|_| {
-            Failure::refused("the answer is no JSON").with_hint("is this URL that of an admin API, and of this version?")
+            Failure::refused("the answer is no JSON")
+                .with_hint("is this URL that of an admin API, and of this version?")
         })
     }
 

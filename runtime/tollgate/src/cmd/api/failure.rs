@@ -85,10 +85,8 @@ impl Failure {
                     _ => failure.with_hint(another),
                 }
             }
-            Broken::Securing(error) => {
-                Failure::unreachable(format!("{base} can't be spoken to by TLS: {error}"))
-                    .with_hint("--ca-file FILE names the authority of a certificate that the system does not know")
-            }
+            Broken::Securing(error) => Failure::unreachable(format!("{base} can't be spoken to by TLS: {error}"))
+                .with_hint("--ca-file FILE names the authority of a certificate that the system does not know"),
             Broken::Asking(error) => Failure::unreachable(format!("{base} gave no whole answer: {}", causes(&error)))
                 .with_hint("a change may have been made all the same; `tollgate revisions` tells"),
         }

@@ -112,7 +112,7 @@ impl Api {
     fn call(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> anyhow::Result<Answer> {
         let base = &self.access.base;
         let mut request = Request::builder()
-            .method(method.clone())
+            .method(method)
             .uri(format!("{}{path}", base.prefix))
             .header(HOST, &base.authority)
             .header(ACCEPT, "application/json")

@@ -35,16 +35,17 @@ impl Drop for Node {
 
 fn find(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<(String, Option<String>)> {
     let arguments = Arguments::try_parse_from([&["tollgate"], arguments].concat())?;
-    let variable = |name: &str| {
-        variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned())
-    };
+    let variable = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
     let access = Access::find(&arguments.api, variable)?;
     Ok((access.base.to_string(), access.token.map(|token| token.text)))
 }
 
 #[test]
 fn arguments_come_before_the_file_and_the_file_before_the_environment() {
-    let node = Node::new("order", "[admin]\nlisten = \"127.0.0.1:18001\"\n[store]\nurl = \"postgres://${env:NOT_SET}@db/a\"\n");
+    let node = Node::new(
+        "order",
+        "[admin]\nlisten = \"127.0.0.1:18001\"\n[store]\nurl = \"postgres://${env:NOT_SET}@db/a\"\n",
+    );
     let variables = [("TOLLGATE_ADMIN", "https://of.environment/api/"), ("TOLLGATE_TOKEN", "tgt_of_environment")];
     let found = |arguments: &[&str], variables: &[(&str, &str)]| find(arguments, variables).expect("an answer");
     let token = |text: &str| Some(text.to_owned());
