@@ -7,6 +7,7 @@ mod abi;
 mod activation;
 mod chains;
 mod changes;
+mod cli;
 mod config;
 mod database;
 mod drain;

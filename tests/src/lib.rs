@@ -11,6 +11,7 @@
 
 mod admin;
 mod certificates;
+mod cli;
 mod client;
 mod cluster;
 mod faulty_redis;
@@ -35,6 +36,7 @@ mod websocket;
 
 pub use admin::{Admin, revision};
 pub use certificates::{Authority, Identity};
+pub use cli::tollgate;
 pub use client::{Call, Connection, Reply, delete, get, post};
 pub use cluster::{Cluster, ClusterSetup};
 pub use faulty_redis::{FaultyRedis, RedisFaults};
