@@ -26,46 +26,48 @@
 //! buckets that can match, and leaves out every part whose best rank can't beat what it has found.
 //! So the order of the walk is a matter of speed only, and the rank alone decides.
 //!
+//! # How it changes
+//!
+//! A changed router shares the index of the one before: routes that are gone are marked there, those that came are in
+//! a small index of their own, and of what both find the first in the order wins. Once there are too many of them
+//! everything is indexed anew.
+//!
 //! Invariants
-//! - A lookup allocates nothing. It costs a few hash lookups, however many routes there are; only
+//! - A lookup allocates nothing (but for doubled braces, in the moments after a change). It costs a few hash lookups, however many routes there are; only
 //!   regular expressions of the same host, routes that differ in method, header or query alone, and
 //!   parameters with text around them beside each other are tried one by one.
-//! - Besides the routes themselves 100,000 paths take about 80 bytes each, 250 where each has its own
-//!   host, 320 where they have parameters.
+//! - Besides the routes themselves 100,000 paths take about 100 bytes each, 270 where each has its own
+//!   host, 340 where they have parameters.
 
 mod candidates;
+mod index;
 mod order;
 mod pattern_tree;
 mod search;
 mod table;
 mod text_map;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::condition::RequestFacts;
-use crate::entity::{HostPattern, Route};
+use crate::entity::Route;
 pub use candidates::{Candidates, Considered, Decided, Miss, candidates};
-use order::Alternative;
-use pattern_tree::PatternTree;
-use search::{Candidate, Rank, Search};
-use table::Table;
-use text_map::TextMap;
+use index::{Gone, Index};
 
-/// Finds the route of a request. Built once per snapshot; `V` is what the data plane keeps for a
-/// route.
+/// Finds the route of a request. `V` is what the data plane keeps for a route. Immutable, and cheap to copy.
 #[derive(Debug)]
 pub struct Router<V> {
-    /// By rank.
-    candidates: Vec<Candidate<V>>,
-    hosts: TextMap<Table>,
-    /// By suffix with its leading dot.
-    wildcards: TextMap<Table>,
-    /// In bytes.
-    longest_wildcard: usize,
-    best_wildcard: Rank,
-    any_host: Table,
-    /// Paths with parameters, those of all hosts.
-    patterns: PatternTree,
+    base: Arc<Index<V>>,
+    /// Since the base was made.
+    changes: Option<Arc<Changes<V>>>,
+}
+
+#[derive(Debug)]
+struct Changes<V> {
+    /// Routes of the base.
+    gone: Gone,
+    come: Index<V>,
 }
 
 /// A found route and what its path matched.
@@ -78,68 +80,52 @@ pub struct RouteMatch<'r, V> {
 }
 
 impl<V: Clone> Router<V> {
-    /// Sorts and indexes the routes, O(n log n).
+    /// Sorts and indexes the routes, O(n log n). Each name is there once.
     pub fn build(routes: impl IntoIterator<Item = (Arc<Route>, V)>) -> Router<V> {
-        let (routes, values): (Vec<Arc<Route>>, Vec<V>) = routes.into_iter().unzip();
-        let alternatives = order::ranked(&routes);
-        let mut router = Router {
-            candidates: Vec::with_capacity(alternatives.len()),
-            hosts: TextMap::default(),
-            wildcards: TextMap::default(),
-            longest_wildcard: 0,
-            best_wildcard: Rank::NONE,
-            any_host: Table::default(),
-            patterns: PatternTree::default(),
-        };
-        // Worst first: each new candidate then heads its bucket, and is the best of all it belongs to.
-        for (place, alternative) in alternatives.iter().enumerate().rev() {
-            router.insert(Rank::at(place), alternative, values[alternative.index as usize].clone());
+        Router { base: Arc::new(Index::of(routes.into_iter().collect())), changes: None }
+    }
+
+    /// Without the routes of these names, and with others; one whose name is there already takes its place. Takes
+    /// time by how many routes changed since all were indexed; now and then that is done again.
+    #[must_use]
+    pub fn changed(&self, removed: &HashSet<Arc<str>>, put: impl IntoIterator<Item = (Arc<Route>, V)>) -> Router<V> {
+        let put: Vec<(Arc<Route>, V)> = put.into_iter().collect();
+        let names = put.iter().map(|(route, _)| route.name.as_str());
+        let replaced: HashSet<&str> = names.chain(removed.iter().map(|name| &**name)).collect();
+        let mut gone = self.changes.as_ref().map_or_else(Gone::default, |changes| changes.gone.clone());
+        replaced.iter().filter_map(|name| self.base.position(name)).for_each(|route| gone.add(route));
+        let mut come = self.changes.as_ref().map_or_else(Vec::new, |changes| changes.come.routes(&Gone::default()));
+        come.retain(|(route, _)| !replaced.contains(route.name.as_str()));
+        come.extend(put);
+        if gone.count() + come.len() > LEAST_CHANGES.max(self.base.len() / ROUTES_PER_CHANGE) {
+            return Router::build(self.base.routes(&gone).into_iter().chain(come));
         }
-        router.candidates.reverse();
-        router.patterns.shrink();
-        router
+        let changes = Changes { gone, come: Index::of(come) };
+        Router { base: Arc::clone(&self.base), changes: Some(Arc::new(changes)) }
     }
 
     /// The first of all matching routes in the [order](self); `None` where none matches.
     pub fn find(&self, facts: &impl RequestFacts) -> Option<RouteMatch<'_, V>> {
-        let mut search = Search::new(facts, &self.candidates);
-        if let Some(table) = self.hosts.get(facts.host()) {
-            table.search(&self.patterns, &mut search);
-        }
-        self.search_wildcards(&mut search);
-        self.any_host.search(&self.patterns, &mut search);
-        search.found().map(|found| RouteMatch { route: found.value, matched_prefix: found.prefix })
-    }
-
-    fn insert(&mut self, rank: Rank, alternative: &Alternative<'_>, value: V) {
-        let table = match alternative.host {
-            None => &mut self.any_host,
-            Some(HostPattern::Exact(host)) => self.hosts.slot(host, Table::default),
-            Some(HostPattern::Wildcard(suffix)) => {
-                self.longest_wildcard = self.longest_wildcard.max(suffix.len());
-                self.best_wildcard = rank;
-                self.wildcards.slot(suffix, Table::default)
-            }
+        let Some(changes) = &self.changes else { return self.base.find(facts, None).map(|found| found.route_match()) };
+        let (old, new) = (self.base.find(facts, Some(&changes.gone)), changes.come.find(facts, None));
+        let first = match (old, new) {
+            (Some(old), Some(new)) if new.comes_before(&old) => Some(new),
+            (old, new) => old.or(new),
         };
-        let next = table.insert(&mut self.patterns, rank, alternative);
-        self.candidates.push(Candidate::new(alternative, value, next));
-    }
-
-    /// Longer suffixes first. A wildcard stands for one label at least, so the host's own first byte
-    /// is no place for its dot.
-    fn search_wildcards(&self, search: &mut Search<'_, '_, impl RequestFacts, V>) {
-        let host = search.facts.host();
-        let shortest_front = host.len().saturating_sub(self.longest_wildcard).max(1);
-        for (dot, _) in host.match_indices('.').filter(|(dot, _)| *dot >= shortest_front) {
-            if !search.beaten_by(self.best_wildcard) {
-                return;
-            }
-            if let Some(table) = self.wildcards.get(&host[dot..]) {
-                table.search(&self.patterns, search);
-            }
-        }
+        first.map(|found| found.route_match())
     }
 }
+
+impl<V> Clone for Router<V> {
+    fn clone(&self) -> Router<V> {
+        Router { base: Arc::clone(&self.base), changes: self.changes.clone() }
+    }
+}
+
+/// Changes beside a base before everything is indexed anew: so many, or one for each so many of its routes. Few in
+/// tests, so that they come past it.
+const LEAST_CHANGES: usize = if cfg!(test) { 12 } else { 256 };
+const ROUTES_PER_CHANGE: usize = 100;
 
 #[cfg(test)]
 mod comparison;

@@ -1,5 +1,6 @@
 //! The router against the plain one.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use http::Method;
@@ -9,6 +10,7 @@ use super::Router;
 use super::reference::scan;
 use super::tests::RouteText;
 use crate::condition::tests::Request;
+use crate::entity::Route;
 
 fn any_path_pattern() -> impl Strategy<Value = String> {
     let fixed = || prop::collection::vec(prop::sample::select(vec!["a", "b", "ab"]), 0..4);
@@ -66,6 +68,36 @@ proptest! {
         for request in requests {
             let found = router.find(&request).map(|found| (found.route.clone(), found.matched_prefix));
             prop_assert_eq!(found, scan(&routes, &request), "{:?}", request);
+        }
+    }
+
+    #[test]
+    fn a_changed_router_finds_what_a_scan_of_its_routes_finds(
+        first in prop::collection::vec(any_route(), 0..20),
+        changes in prop::collection::vec(prop::collection::vec((0usize..24, prop::option::of(any_route())), 1..5), 1..8),
+        requests in prop::collection::vec(any_request(), 1..10),
+    ) {
+        let named = |place: usize, text: &RouteText| Arc::new(text.named(&format!("r{place}")));
+        let mut routes: BTreeMap<usize, Arc<Route>> =
+            first.iter().enumerate().map(|(place, text)| (place, named(place, text))).collect();
+        let valued = |route: &Arc<Route>| (Arc::clone(route), route.name.to_string());
+        let mut router = Router::build(routes.values().map(valued));
+        for change in changes {
+            let (mut removed, mut put) = (HashSet::new(), BTreeMap::new());
+            for (place, text) in change {
+                match text {
+                    Some(text) => drop(put.insert(place, named(place, &text))),
+                    None => drop(removed.insert(Arc::from(format!("r{place}")))),
+                }
+            }
+            routes.retain(|place, _| !removed.contains(&*format!("r{place}")));
+            routes.extend(put.clone());
+            router = router.changed(&removed, put.values().map(valued));
+            let all: Vec<_> = routes.values().cloned().collect();
+            for request in &requests {
+                let found = router.find(request).map(|found| (found.route.clone(), found.matched_prefix));
+                prop_assert_eq!(found, scan(&all, request), "{:?}", request);
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ pub(super) struct Alternative<'r> {
     pub(super) route: &'r Arc<Route>,
     /// Of the route, in the order of building.
     pub(super) index: u32,
-    pub(super) host: Option<&'r HostPattern>,
+    /// With its index in the route's `hosts`.
+    pub(super) host: Option<(usize, &'r HostPattern)>,
     /// With its index in the route's `paths`.
     pub(super) path: Option<(usize, &'r PathPattern)>,
 }
@@ -40,11 +41,12 @@ fn any_of<P>(patterns: &[P]) -> impl Iterator<Item = Option<(usize, &P)>> {
     patterns.iter().enumerate().map(Some).chain(none)
 }
 
+/// Equal are only pairs of one route.
 pub(super) fn compare(a: &Alternative<'_>, b: &Alternative<'_>) -> Ordering {
     b.route
         .priority
         .cmp(&a.route.priority)
-        .then_with(|| host_class(a.host).cmp(&host_class(b.host)))
+        .then_with(|| host_class(a.host.map(|(_, host)| host)).cmp(&host_class(b.host.map(|(_, host)| host))))
         .then_with(|| compare_paths(a.path.map(|(_, path)| path), b.path.map(|(_, path)| path)))
         .then_with(|| conditions(b.route).cmp(&conditions(a.route)))
         .then_with(|| a.route.name.cmp(&b.route.name))

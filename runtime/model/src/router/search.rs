@@ -16,7 +16,7 @@ impl Rank {
         Rank(u32::try_from(place).expect("four billion pairs of host and path do not fit into memory"))
     }
 
-    fn place(self) -> usize {
+    pub(super) fn place(self) -> usize {
         self.0 as usize
     }
 }
@@ -40,6 +40,10 @@ impl<V> Candidate<V> {
         Candidate { value, next, conditions: conditional.then(|| Arc::clone(route)) }
     }
 
+    pub(super) fn value(&self) -> &V {
+        &self.value
+    }
+
     fn admits(&self, facts: &impl RequestFacts) -> bool {
         self.conditions.as_ref().is_none_or(|route| {
             (route.methods.is_empty() || route.methods.contains(facts.method()))
@@ -53,20 +57,15 @@ impl<V> Candidate<V> {
 pub(super) struct Search<'f, 'c, F, V> {
     pub(super) facts: &'f F,
     candidates: &'c [Candidate<V>],
+    /// Candidates that don't count, if there are any.
+    is_gone: Option<&'c dyn Fn(Rank) -> bool>,
     best: Rank,
     prefix: usize,
 }
 
-/// What a lookup ends with.
-pub(super) struct Found<'c, V> {
-    pub(super) value: &'c V,
-    /// Length of the prefix that matched.
-    pub(super) prefix: usize,
-}
-
 impl<'f, 'c, F: RequestFacts, V> Search<'f, 'c, F, V> {
-    pub(super) fn new(facts: &'f F, candidates: &'c [Candidate<V>]) -> Self {
-        Search { facts, candidates, best: Rank::NONE, prefix: 0 }
+    pub(super) fn new(facts: &'f F, candidates: &'c [Candidate<V>], is_gone: Option<&'c dyn Fn(Rank) -> bool>) -> Self {
+        Search { facts, candidates, is_gone, best: Rank::NONE, prefix: 0 }
     }
 
     /// Whether a part with this best rank is worth a look.
@@ -79,7 +78,7 @@ impl<'f, 'c, F: RequestFacts, V> Search<'f, 'c, F, V> {
         let mut at = bucket;
         while self.beaten_by(at) {
             let candidate = &self.candidates[at.place()];
-            if candidate.admits(self.facts) {
+            if candidate.admits(self.facts) && self.counts(at) {
                 (self.best, self.prefix) = (at, prefix);
             }
             at = candidate.next;
@@ -89,13 +88,18 @@ impl<'f, 'c, F: RequestFacts, V> Search<'f, 'c, F, V> {
     /// As [`consider`](Self::consider) for one candidate whose path still has to be checked, which
     /// is the dear part.
     pub(super) fn consider_if(&mut self, rank: Rank, path_matches: impl FnOnce(&str) -> bool) {
-        if self.beaten_by(rank) && self.candidates[rank.place()].admits(self.facts) && path_matches(self.facts.path()) {
+        let admits = |rank: Rank| self.candidates[rank.place()].admits(self.facts) && self.counts(rank);
+        if self.beaten_by(rank) && admits(rank) && path_matches(self.facts.path()) {
             (self.best, self.prefix) = (rank, 0);
         }
     }
 
-    pub(super) fn found(&self) -> Option<Found<'c, V>> {
-        let candidate = self.candidates.get(self.best.place())?;
-        Some(Found { value: &candidate.value, prefix: self.prefix })
+    fn counts(&self, rank: Rank) -> bool {
+        self.is_gone.is_none_or(|is_gone| !is_gone(rank))
+    }
+
+    /// With the length of the prefix that matched.
+    pub(super) fn found(&self) -> Option<(Rank, usize)> {
+        (self.best != Rank::NONE).then_some((self.best, self.prefix))
     }
 }

@@ -26,7 +26,7 @@ pub struct RouteEntry {
 /// Those of a snapshot.
 #[derive(Clone)]
 pub(super) struct Routes {
-    router: Arc<Router<Arc<RouteEntry>>>,
+    router: Router<Arc<RouteEntry>>,
     by_name: HashTrieMapSync<Name, Arc<RouteEntry>, RandomState>,
     degraded: RedBlackTreeMapSync<Name, Degraded>,
 }
@@ -40,7 +40,7 @@ impl RouteEntry {
 
 impl Routes {
     pub(super) fn none() -> Routes {
-        let router = Arc::new(Router::build([]));
+        let router = Router::build([]);
         Routes { router, by_name: HashTrieMapSync::default(), degraded: RedBlackTreeMapSync::new_sync() }
     }
 
@@ -58,7 +58,7 @@ impl Routes {
             let old = self.by_name.get(name);
             match route.and_then(|route| entry(wanted, route, services, old)) {
                 Some(new) if old.is_some_and(|old| Arc::ptr_eq(old, &new)) => {}
-                Some(new) => next.put(name, new, old, &mut moved),
+                Some(new) => next.put(name, new, &mut moved),
                 None => next.remove(name, old, &mut moved),
             }
         }
@@ -78,14 +78,13 @@ impl Routes {
         self.degraded.iter()
     }
 
-    fn put(&mut self, name: &Name, new: Arc<RouteEntry>, old: Option<&Arc<RouteEntry>>, moved: &mut Moved) {
+    fn put(&mut self, name: &Name, new: Arc<RouteEntry>, moved: &mut Moved) {
         match &new.chain {
             Ok(_) if self.degraded.is_empty() => {}
             Ok(_) => drop(self.degraded.remove_mut(name)),
             Err(reason) => self.degraded.insert_mut(name.clone(), reason.clone()),
         }
         self.by_name.insert_mut(name.clone(), Arc::clone(&new));
-        moved.gone.extend(old.map(|old| Arc::clone(&old.name)));
         moved.come.push(new);
     }
 
@@ -99,15 +98,16 @@ impl Routes {
         if moved.come.is_empty() && moved.gone.is_empty() {
             return;
         }
-        let pair = |entry: &Arc<RouteEntry>| (Arc::clone(&entry.route), Arc::clone(entry));
-        self.router = Arc::new(Router::build(self.by_name.values().map(pair)));
+        let put = moved.come.into_iter().map(|entry| (Arc::clone(&entry.route), entry));
+        self.router = self.router.changed(&moved.gone, put);
     }
 }
 
-/// What the router has to learn: of a route that is another one, both.
+/// What the router has to learn.
 #[derive(Default)]
 struct Moved {
     gone: HashSet<Arc<str>>,
+    /// New ones, and other ones of names that are there.
     come: Vec<Arc<RouteEntry>>,
 }
 
