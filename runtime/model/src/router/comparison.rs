@@ -83,7 +83,7 @@ proptest! {
         let valued = |route: &Arc<Route>| (Arc::clone(route), route.name.to_string());
         let mut router = Router::build(routes.values().map(valued));
         for change in changes {
-            let (mut removed, mut put) = (HashSet::new(), BTreeMap::new());
+            let (mut removed, mut put) = (HashSet::<Arc<str>>::new(), BTreeMap::new());
             for (place, text) in change {
                 match text {
                     Some(text) => drop(put.insert(place, named(place, &text))),

@@ -121,7 +121,8 @@ impl<V> Index<V> {
     /// The first of all that match and are not gone.
     pub(super) fn find(&self, facts: &impl RequestFacts, gone: Option<&Gone>) -> Option<Found<'_, V>> {
         let is_gone = gone.map(|gone| move |rank: Rank| gone.has(self.origins[rank.place()].route as usize));
-        let mut search = Search::new(facts, &self.candidates, is_gone.as_ref().map(|is_gone| is_gone as _));
+        let mut search =
+            Search::new(facts, &self.candidates, is_gone.as_ref().map(|is_gone| is_gone as &dyn Fn(Rank) -> bool));
         if let Some(table) = self.hosts.get(facts.host()) {
             table.search(&self.patterns, &mut search);
         }
