@@ -52,14 +52,14 @@ pub fn candidates<'r>(routes: impl IntoIterator<Item = &'r Arc<Route>>, facts: &
             .filter(|one| one.path.is_none_or(|(_, path)| path.matches(facts.path())))
             .collect::<Vec<_>>();
         paths.sort_by(order::compare);
-        let has_host = |one: &&Alternative<'_>| one.host.is_none_or(|host| host.matches(facts.host()));
+        let has_host = |one: &&Alternative<'_>| one.host.is_none_or(|(_, host)| host.matches(facts.host()));
         let (best, mut misses) = match (paths.iter().find(has_host), paths.first()) {
             (Some(best), _) => (best, Vec::new()),
             (None, Some(best)) => (best, vec![Miss::Host]),
             (None, None) => continue,
         };
         misses.extend(conditions_missed(route, facts));
-        let considered = Considered { route, host: best.host, path: best.path.map(|(_, path)| path) };
+        let considered = Considered { route, host: best.host.map(|(_, host)| host), path: best.path.map(|(_, path)| path) };
         match misses.is_empty() {
             true => found.matching.push(considered),
             false => found.missed.push((considered, misses)),
@@ -107,7 +107,7 @@ impl Considered<'_> {
     }
 
     fn alternative(&self) -> Alternative<'_> {
-        Alternative { route: self.route, index: 0, host: self.host, path: self.path.map(|path| (0, path)) }
+        Alternative { route: self.route, index: 0, host: self.host.map(|host| (0, host)), path: self.path.map(|path| (0, path)) }
     }
 }
 
