@@ -1,12 +1,13 @@
-//! The certificates of the configuration, read from their files: what can be used is shown to
+//! The certificates of the configuration, read from their files or as they stand in it: what can be used is shown to
 //! clients, what can't is reported, and its last good state stays.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tollgate_model::entity::Certificate;
+use tollgate_model::entity::{Certificate, CertificateSource};
 use tollgate_model::{ConfigSet, Name};
 use tollgate_proxy::{CertificateTable, Certificates, ServerCertificate};
 use tollgate_store::Watched;
@@ -19,7 +20,7 @@ pub struct CertificateFiles {
     set: Arc<ConfigSet>,
 }
 
-/// One certificate, as its files were seen last.
+/// One certificate, as it was seen last.
 struct Known {
     entity: Arc<Certificate>,
     contents: Contents,
@@ -31,9 +32,12 @@ struct Known {
     warned: Option<Instant>,
 }
 
-/// Digests of the two files, so that what did not change is not parsed again, and no key is kept.
+/// Digests of chain and key, so that what did not change is not parsed again, and no key is kept.
 #[derive(PartialEq, Eq)]
 struct Contents(Option<[u8; 32]>, Option<[u8; 32]>);
+
+/// PEM, or why there is none.
+type Pem<'a> = Result<Cow<'a, [u8]>, String>;
 
 /// How a certificate is doing.
 #[derive(Clone, Debug)]
@@ -41,7 +45,7 @@ pub struct CertificateReport {
     pub name: String,
     /// Of the one that is shown; `None` when there is none.
     pub expires_at: Option<SystemTime>,
-    /// Why its files can't be used as they are.
+    /// Why it can't be used as it is.
     pub problem: Option<String>,
 }
 
@@ -52,7 +56,7 @@ impl CertificateFiles {
         CertificateFiles { folder: folder.to_owned(), shown, known: BTreeMap::new(), set }
     }
 
-    /// Reads the files of a set again and shows what changed. Returns the new state of all
+    /// Reads the certificates of a set again and shows what changed. Returns the new state of all
     /// certificates if any has changed.
     pub fn refresh(&mut self, set: &Arc<ConfigSet>) -> Option<Vec<CertificateReport>> {
         let mut known = std::mem::take(&mut self.known);
@@ -80,14 +84,16 @@ impl CertificateFiles {
 
     /// The files to follow.
     pub fn watched(&self) -> Vec<Watched> {
-        let entities = self.known.values().map(|known| &known.entity);
-        let files = entities.flat_map(|entity| [&entity.certificate_file, &entity.key_file]);
-        files.map(|file| Watched::File(self.folder.join(file))).collect()
+        let files = self.known.values().filter_map(|known| match &known.entity.source {
+            CertificateSource::Files { certificate, key } => Some([certificate, key]),
+            CertificateSource::Texts { .. } => None,
+        });
+        files.flatten().map(|file| Watched::File(self.folder.join(file))).collect()
     }
 
     fn seen(&self, entity: &Arc<Certificate>, before: Option<Known>, changed: &mut bool) -> Known {
-        let (chain, key) = (self.read(&entity.certificate_file), self.read(&entity.key_file));
-        let digest = |file: &Result<Vec<u8>, String>| file.as_ref().ok().map(|bytes| *blake3::hash(bytes).as_bytes());
+        let (chain, key) = self.pem(&entity.source);
+        let digest = |pem: &Pem<'_>| pem.as_ref().ok().map(|bytes| *blake3::hash(bytes).as_bytes());
         let contents = Contents(digest(&chain), digest(&key));
         let before = match before {
             Some(before) if !before.unsettled && before.contents == contents && before.entity == *entity => {
@@ -106,7 +112,9 @@ impl CertificateFiles {
                 Known { entity, contents, usable: Some(usable), problem: None, unsettled: false, warned: None }
             }
             Err(problem) => {
-                let settled = before.as_ref().is_none_or(|before| before.unsettled && before.contents == contents);
+                let is_whole = matches!(entity.source, CertificateSource::Texts { .. });
+                let seen_so = |before: &Known| before.unsettled && before.contents == contents;
+                let settled = is_whole || before.as_ref().is_none_or(seen_so);
                 let (usable, earlier) = before.map(|before| (before.usable, before.problem)).unwrap_or_default();
                 let kept = usable.is_some();
                 if kept && !settled {
@@ -119,9 +127,20 @@ impl CertificateFiles {
         }
     }
 
-    fn read(&self, file: &Path) -> Result<Vec<u8>, String> {
+    /// Chain and key.
+    fn pem<'a>(&self, source: &'a CertificateSource) -> (Pem<'a>, Pem<'a>) {
+        match source {
+            CertificateSource::Files { certificate, key } => (self.read(certificate), self.read(key)),
+            CertificateSource::Texts { certificate, key } => {
+                (Ok(Cow::Borrowed(certificate.as_bytes())), Ok(Cow::Borrowed(key.expose().as_bytes())))
+            }
+        }
+    }
+
+    fn read(&self, file: &Path) -> Pem<'static> {
         let path = self.folder.join(file);
-        std::fs::read(&path).map_err(|error| format!("{} can't be read: {error}", path.display()))
+        let read = std::fs::read(&path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+        Ok(Cow::Owned(read))
     }
 
     /// Once a day for each.

@@ -2,15 +2,23 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use tollgate_model::Name;
-use tollgate_model::entity::{Certificate, Sni};
+use tollgate_model::entity::{Certificate, CertificateSource, Sni};
+use tollgate_model::secrets::HIDDEN;
 
-/// Where the files are; never what is in them.
+/// Where the files are, not what is in them; or the chain that clients see anyway. Never the key.
 #[derive(Serialize)]
 pub(crate) struct CertificateView<'a> {
     name: &'a Name,
-    certificate_file: Cow<'a, str>,
-    key_file: Cow<'a, str>,
+    #[serde(flatten)]
+    source: SourceView<'a>,
     tags: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SourceView<'a> {
+    Files { certificate_file: Cow<'a, str>, key_file: Cow<'a, str> },
+    Texts { certificate: &'a str, key: &'static str },
 }
 
 #[derive(Serialize)]
@@ -21,12 +29,13 @@ pub(crate) struct SniView<'a> {
 
 impl<'a> From<&'a Certificate> for CertificateView<'a> {
     fn from(certificate: &'a Certificate) -> CertificateView<'a> {
-        CertificateView {
-            name: &certificate.name,
-            certificate_file: certificate.certificate_file.to_string_lossy(),
-            key_file: certificate.key_file.to_string_lossy(),
-            tags: &certificate.tags,
-        }
+        let source = match &certificate.source {
+            CertificateSource::Files { certificate, key } => {
+                SourceView::Files { certificate_file: certificate.to_string_lossy(), key_file: key.to_string_lossy() }
+            }
+            CertificateSource::Texts { certificate, .. } => SourceView::Texts { certificate, key: HIDDEN },
+        };
+        CertificateView { name: &certificate.name, source, tags: &certificate.tags }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct KeyCredential {
 }
 
 /// Text that must not be shown: its `Debug` hides it and it has no `Display`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretText(String);
 
 impl SecretText {

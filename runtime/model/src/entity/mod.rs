@@ -10,7 +10,7 @@ mod consumer;
 mod certificate;
 mod plugin;
 
-pub use certificate::{Certificate, Sni};
+pub use certificate::{Certificate, CertificateSource, Sni};
 pub use consumer::{Consumer, KeyCredential, SecretText};
 pub use health::{Ejection, HealthCheck};
 pub use plugin::{ChainEntry, Grants, Isolation, OnError, Plugin, PluginLimits};

@@ -15,12 +15,12 @@ pub struct ServerCertificate {
     expires_at: SystemTime,
 }
 
-/// Why a certificate can't be used. Never tells what is in the files.
+/// Why a certificate can't be used. Never tells what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCertificate {
-    #[error("the certificate file holds no certificate in PEM, or a broken one")]
+    #[error("there is no certificate in PEM, or a broken one")]
     Certificate,
-    #[error("the key file holds no private key in PEM, or a broken or encrypted one")]
+    #[error("there is no private key in PEM, or a broken or encrypted one")]
     Key,
     #[error("the key does not belong to the certificate")]
     Mismatch,

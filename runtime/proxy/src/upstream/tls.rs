@@ -3,7 +3,9 @@
 //! Everything is read and checked while a snapshot is built; nothing here is on a request's path but
 //! [`EndpointTls::connector`].
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 use tollgate_model::ConfigSet;
-use tollgate_model::entity::{Protocol, Service, UpstreamTls};
+use tollgate_model::entity::{CertificateSource, Protocol, Service, UpstreamTls};
 
 use super::unverified::Unverified;
 
@@ -30,14 +32,14 @@ pub(crate) struct TlsClients {
     count: u64,
 }
 
-/// What came of the files of a TLS side.
+/// What came of what a TLS side is made of.
 #[derive(Clone)]
 struct Made {
     /// The last good one.
     client: Option<Arc<TlsClient>>,
-    /// Why the files can't be used as they are.
+    /// Why it is not what it should be.
     problem: Option<String>,
-    /// Of the files, readable or not.
+    /// Of files, readable or not, and texts.
     fingerprint: blake3::Hash,
 }
 
@@ -69,8 +71,15 @@ pub(crate) struct EndpointTls {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TlsWanted {
     tls: UpstreamTls,
-    /// Certificate and key file.
-    identity: Option<(PathBuf, PathBuf)>,
+    /// What the gateway shows.
+    identity: Option<CertificateSource>,
+}
+
+/// Something in PEM that a TLS side is made of; its `Display` says where it is.
+enum Part<'a> {
+    File(&'a Path),
+    /// In the configuration, under this key.
+    Text(&'static str, &'a str),
 }
 
 impl TlsClients {
@@ -101,7 +110,7 @@ impl TlsClients {
         let certificate = service.tls.client_certificate.as_ref().and_then(|name| set.certificates.get(name));
         let wanted = TlsWanted {
             tls: service.tls.clone(),
-            identity: certificate.map(|entity| (entity.certificate_file.clone(), entity.key_file.clone())),
+            identity: certificate.map(|entity| entity.source.clone()),
         };
         let (wanted, made) = match self.made.get_key_value(&wanted) {
             Some((wanted, made)) => (Arc::clone(wanted), made.clone()),
@@ -149,27 +158,33 @@ impl TlsClients {
         match contents.and_then(|contents| self.build(wanted, contents)) {
             Ok(client) => Made { client: Some(Arc::new(client)), problem: None, fingerprint },
             Err(problem) => {
-                let client = before.and_then(|before| before.client);
+                let client = before.or_else(|| self.made_before(wanted)).and_then(|before| before.client);
                 Made { client, problem: Some(problem), fingerprint }
             }
         }
     }
 
-    fn read_all(&self, wanted: &TlsWanted) -> (Result<Vec<Vec<u8>>, String>, blake3::Hash) {
-        let read: Vec<Result<Vec<u8>, String>> = wanted.files().map(|file| self.read(file)).collect();
+    /// Of the same certificate by name, when it was another one.
+    fn made_before(&self, wanted: &TlsWanted) -> Option<Made> {
+        let before = self.made.iter().filter(|(other, made)| other.tls == wanted.tls && made.client.is_some());
+        before.max_by_key(|(_, made)| made.client.as_ref().map(|client| client.number)).map(|(_, made)| made.clone())
+    }
+
+    fn read_all<'w>(&self, wanted: &'w TlsWanted) -> (Result<Vec<Cow<'w, [u8]>>, String>, blake3::Hash) {
+        let read: Vec<Result<Cow<'w, [u8]>, String>> = wanted.parts().map(|part| self.read(part)).collect();
         let mut hasher = blake3::Hasher::new();
-        for file in &read {
-            let bytes = file.as_ref().map(Vec::as_slice).unwrap_or_default();
-            hasher.update(&[u8::from(file.is_ok())]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        for part in &read {
+            let bytes = part.as_deref().unwrap_or_default();
+            hasher.update(&[u8::from(part.is_ok())]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
         }
         (read.into_iter().collect(), hasher.finalize())
     }
 
-    /// `contents` in the order of [`TlsWanted::files`].
-    fn build(&mut self, wanted: &TlsWanted, contents: Vec<Vec<u8>>) -> Result<TlsClient, String> {
-        let mut contents = contents.into_iter();
+    /// `contents` in the order of [`TlsWanted::parts`].
+    fn build(&mut self, wanted: &TlsWanted, contents: Vec<Cow<'_, [u8]>>) -> Result<TlsClient, String> {
+        let mut contents = wanted.parts().zip(contents);
         let ca = wanted.tls.ca_file.as_ref().and_then(|_| contents.next());
-        let identity = wanted.identity.as_ref().and_then(|files| Some((files, contents.next()?, contents.next()?)));
+        let identity = wanted.identity.as_ref().and_then(|_| Some((contents.next()?, contents.next()?)));
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
@@ -178,16 +193,16 @@ impl TlsClients {
                 let verifier = Arc::new(Unverified(Arc::clone(&self.provider)));
                 builder.dangerous().with_custom_certificate_verifier(verifier)
             }
-            (true, Some(ca)) => builder.with_root_certificates(roots(ca, wanted.tls.ca_file.as_deref())?),
+            (true, Some((part, ca))) => builder.with_root_certificates(roots(ca, part)?),
             (true, None) => builder.with_root_certificates(self.system_roots()?),
         };
         let config = match identity {
-            Some(((certificate_file, key_file), certificate, key)) => {
-                let chain = certificates(&certificate, certificate_file)?;
+            Some(((part, chain), (key_part, key))) => {
+                let chain = certificates(&chain, &part)?;
+                // What exactly is wrong with it would tell of what is in it.
                 let key = PrivateKeyDer::from_pem_slice(&key)
-                    .map_err(|error| format!("no private key in {}: {error}", key_file.display()))?;
-                let refused =
-                    |error| format!("the client certificate {} is not usable: {error}", certificate_file.display());
+                    .map_err(|_| format!("no private key in PEM, or a broken or encrypted one, in {key_part}"))?;
+                let refused = |error| format!("the client certificate in {part} is not usable: {error}");
                 builder.with_client_auth_cert(chain, key).map_err(refused)?
             }
             None => builder.with_no_client_auth(),
@@ -196,9 +211,14 @@ impl TlsClients {
         Ok(TlsClient { number: self.count, config, server_name: wanted.tls.server_name.clone() })
     }
 
-    fn read(&self, file: &Path) -> Result<Vec<u8>, String> {
-        let path = self.folder.join(file);
-        std::fs::read(&path).map_err(|error| format!("{} can't be read: {error}", file.display()))
+    fn read<'w>(&self, part: Part<'w>) -> Result<Cow<'w, [u8]>, String> {
+        match part {
+            Part::File(file) => {
+                let read = std::fs::read(self.folder.join(file));
+                Ok(Cow::Owned(read.map_err(|error| format!("{} can't be read: {error}", file.display()))?))
+            }
+            Part::Text(_, text) => Ok(Cow::Borrowed(text.as_bytes())),
+        }
     }
 
     fn system_roots(&mut self) -> Result<Arc<RootCertStore>, String> {
@@ -231,9 +251,31 @@ impl Made {
 }
 
 impl TlsWanted {
+    /// Authorities, certificate, key, as far as they are wanted.
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let identity = self.identity.iter().flat_map(|source| match source {
+            CertificateSource::Files { certificate, key } => [Part::File(certificate), Part::File(key)],
+            CertificateSource::Texts { certificate, key } => {
+                [Part::Text("certificate", certificate), Part::Text("key", key.expose())]
+            }
+        });
+        self.tls.ca_file.iter().map(|file| Part::File(file)).chain(identity)
+    }
+
     fn files(&self) -> impl Iterator<Item = &Path> {
-        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
-        self.tls.ca_file.iter().chain(identity).map(PathBuf::as_path)
+        self.parts().filter_map(|part| match part {
+            Part::File(file) => Some(file),
+            Part::Text(..) => None,
+        })
+    }
+}
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::File(file) => write!(f, "{}", file.display()),
+            Part::Text(key, _) => write!(f, "the client certificate's `{key}`"),
+        }
     }
 }
 
@@ -269,26 +311,25 @@ impl EndpointTls {
     }
 }
 
-impl std::fmt::Debug for EndpointTls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for EndpointTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointTls").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(pem: &[u8], part: &Part<'_>) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(format!("no certificate in {}", file.display())),
-        Err(error) => Err(format!("{} is not PEM: {error}", file.display())),
+        Ok(_) => Err(format!("no certificate in {part}")),
+        Err(error) => Err(format!("{part} is not PEM: {error}")),
     }
 }
 
-fn roots(pem: &[u8], file: Option<&Path>) -> Result<RootCertStore, String> {
-    let file = file.unwrap_or(Path::new(""));
+fn roots(pem: &[u8], part: &Part<'_>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem, file)? {
-        roots.add(certificate).map_err(|error| format!("a certificate in {}: {error}", file.display()))?;
+    for certificate in certificates(pem, part)? {
+        roots.add(certificate).map_err(|error| format!("a certificate in {part}: {error}"))?;
     }
     Ok(roots)
 }

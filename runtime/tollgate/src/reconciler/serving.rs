@@ -165,7 +165,7 @@ impl Serving {
         self.checks.follow(&snapshot);
         let healths = snapshot.healths();
         let stale = snapshot.stale_tls().iter();
-        let stale = stale.map(|(place, reason)| (place.clone(), format!("{reason}; the last good files are used")));
+        let stale = stale.map(|(place, reason)| (place.clone(), format!("{reason}; the last good ones are used")));
         let stale = stale.collect();
         self.state.change(|serving| {
             serving.set = set;

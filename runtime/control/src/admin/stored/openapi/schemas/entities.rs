@@ -266,14 +266,17 @@ enum Role {
     ReadOnly,
 }
 
-/// A certificate chain and its key, in PEM files of each node.
+/// A certificate chain and its key in PEM: in files of each node, or as texts. One of the two pairs is there.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Certificate {
     #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
     name: Option<String>,
-    certificate_file: String,
-    key_file: String,
+    certificate_file: Option<String>,
+    key_file: Option<String>,
+    certificate: Option<String>,
+    /// Shown as `[hidden]`, which keeps the stored one where it comes back.
+    key: Option<String>,
     tags: Option<Vec<String>>,
 }
 
