@@ -10,8 +10,8 @@ use tollgate_model::units::TimeSpan;
 use crate::cmd::{self, Outcome};
 
 pub use api::{
-    ApiArgs, ApplyArgs, CacheVerb, ChainArgs, DiffArgs, ExplainArgs, ExportArgs, FilesArgs, Format, HistoryArgs,
-    KeyVerb, MembersArgs, Output, PluginVerb, Role, RollbackArgs, RoutesArgs, TokenVerb, Wait, WriteArgs,
+    ApiArgs, ApplyArgs, CacheVerb, ChainArgs, DiffArgs, ExplainArgs, ExportArgs, Format, HistoryArgs, KeyVerb,
+    MembersArgs, Output, PluginVerb, Role, RollbackArgs, RoutesArgs, TokenVerb, Wait, WriteArgs,
 };
 
 /// An API gateway whose policies are WebAssembly plugins, swapped while traffic flows.

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 /// Byte ranges of a value, its key and all that is in it.
 #[derive(Debug)]
 pub(super) struct Spans {
-    key: Option<Range<usize>>,
+    pub key: Option<Range<usize>>,
     pub value: Range<usize>,
     pub children: Children,
 }

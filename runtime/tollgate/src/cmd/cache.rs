@@ -9,7 +9,7 @@ pub fn run(verb: &CacheVerb) -> anyhow::Result<Outcome> {
     match verb {
         CacheVerb::Get { kind, name, api } => {
             let held = Api::open(api)?;
-            let section = Kind::of_word(kind).map_or(kind.as_str(), Kind::section);
+            let section = Kind::of_word(kind).map_or(kind.as_str(), |kind| kind.section());
             let told = held.get(&path(&["cache", section, name]))?.json()?;
             held.show(&told, || format!("{told:#}\n"))?;
         }
