@@ -97,7 +97,8 @@ fn begins(pem: &str) -> impl Iterator<Item = &str> {
 fn hint(pem: &str, file_key: &str) -> String {
     match pem {
         _ if pem.contains("-----BEGIN ") => {
-            "`-----BEGIN …` stands on a line of its own; in TOML such a text is written between \"\"\" and \"\"\"".to_owned()
+            "`-----BEGIN …` stands on a line of its own; in TOML such a text is written between \"\"\" and \"\"\""
+                .to_owned()
         }
         _ if pem.contains('\n') => "it has lines such as `-----BEGIN …`".to_owned(),
         _ => format!("to name a file write `{file_key}`"),
@@ -183,7 +184,11 @@ mod tests {
         for (certificate, key, expected) in [
             (&both[..], KEY, "certificate: there is a private key in the certificate (move"),
             (KEY, KEY, "certificate: there is a private key in the certificate (move"),
-            ("s3cret.pem", KEY, "certificate: there is no certificate in PEM (to name a file write `certificate_file`)"),
+            (
+                "s3cret.pem",
+                KEY,
+                "certificate: there is no certificate in PEM (to name a file write `certificate_file`)",
+            ),
             ("s3cret\n", KEY, "certificate: there is no certificate in PEM (it has lines"),
             (&flat_chain, KEY, "certificate: there is no certificate in PEM (`-----BEGIN …` stands on a line"),
             (CHAIN, "s3cret.key", "key: there is no private key in PEM (to name a file write `key_file`)"),

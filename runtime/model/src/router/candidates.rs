@@ -59,7 +59,8 @@ pub fn candidates<'r>(routes: impl IntoIterator<Item = &'r Arc<Route>>, facts: &
             (None, None) => continue,
         };
         misses.extend(conditions_missed(route, facts));
-        let considered = Considered { route, host: best.host.map(|(_, host)| host), path: best.path.map(|(_, path)| path) };
+        let considered =
+            Considered { route, host: best.host.map(|(_, host)| host), path: best.path.map(|(_, path)| path) };
         match misses.is_empty() {
             true => found.matching.push(considered),
             false => found.missed.push((considered, misses)),
@@ -107,7 +108,12 @@ impl Considered<'_> {
     }
 
     fn alternative(&self) -> Alternative<'_> {
-        Alternative { route: self.route, index: 0, host: self.host.map(|host| (0, host)), path: self.path.map(|path| (0, path)) }
+        Alternative {
+            route: self.route,
+            index: 0,
+            host: self.host.map(|host| (0, host)),
+            path: self.path.map(|path| (0, path)),
+        }
     }
 }
 

@@ -30,9 +30,8 @@ pub(super) fn ranked(routes: &[Arc<Route>]) -> Vec<Alternative<'_>> {
 
 /// Each pair of a host and a path.
 pub(super) fn alternatives_of(index: u32, route: &Arc<Route>) -> impl Iterator<Item = Alternative<'_>> {
-    any_of(&route.hosts).flat_map(move |host| {
-        any_of(&route.paths).map(move |path| Alternative { route, index, host, path })
-    })
+    any_of(&route.hosts)
+        .flat_map(move |host| any_of(&route.paths).map(move |path| Alternative { route, index, host, path }))
 }
 
 /// Each of the patterns, or once "none stated".

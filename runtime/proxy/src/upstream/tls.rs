@@ -108,10 +108,7 @@ impl TlsClients {
     /// The TLS side of a service.
     pub(crate) fn side(&mut self, set: &ConfigSet, service: &Service) -> TlsSide {
         let certificate = service.tls.client_certificate.as_ref().and_then(|name| set.certificates.get(name));
-        let wanted = TlsWanted {
-            tls: service.tls.clone(),
-            identity: certificate.map(|entity| entity.source.clone()),
-        };
+        let wanted = TlsWanted { tls: service.tls.clone(), identity: certificate.map(|entity| entity.source.clone()) };
         let (wanted, made) = match self.made.get_key_value(&wanted) {
             Some((wanted, made)) => (Arc::clone(wanted), made.clone()),
             None => {
@@ -170,8 +167,8 @@ impl TlsClients {
         before.max_by_key(|(_, made)| made.client.as_ref().map(|client| client.number)).map(|(_, made)| made.clone())
     }
 
-    fn read_all<'w>(&self, wanted: &'w TlsWanted) -> (Result<Vec<Cow<'w, [u8]>>, String>, blake3::Hash) {
-        let read: Vec<Result<Cow<'w, [u8]>, String>> = wanted.parts().map(|part| self.read(part)).collect();
+    fn read_all<'w>(&self, wanted: &'w TlsWanted) -> (Result<Vec<Content<'w>>, String>, blake3::Hash) {
+        let read: Vec<Result<Content<'w>, String>> = wanted.parts().map(|part| self.read(part)).collect();
         let mut hasher = blake3::Hasher::new();
         for part in &read {
             let bytes = part.as_deref().unwrap_or_default();
@@ -181,7 +178,7 @@ impl TlsClients {
     }
 
     /// `contents` in the order of [`TlsWanted::parts`].
-    fn build(&mut self, wanted: &TlsWanted, contents: Vec<Cow<'_, [u8]>>) -> Result<TlsClient, String> {
+    fn build(&mut self, wanted: &TlsWanted, contents: Vec<Content<'_>>) -> Result<TlsClient, String> {
         let mut contents = wanted.parts().zip(contents);
         let ca = wanted.tls.ca_file.as_ref().and_then(|_| contents.next());
         let identity = wanted.identity.as_ref().and_then(|_| Some((contents.next()?, contents.next()?)));
@@ -211,7 +208,7 @@ impl TlsClients {
         Ok(TlsClient { number: self.count, config, server_name: wanted.tls.server_name.clone() })
     }
 
-    fn read<'w>(&self, part: Part<'w>) -> Result<Cow<'w, [u8]>, String> {
+    fn read<'w>(&self, part: Part<'w>) -> Result<Content<'w>, String> {
         match part {
             Part::File(file) => {
                 let read = std::fs::read(self.folder.join(file));
@@ -249,6 +246,9 @@ impl Made {
         self.client.as_ref().and(self.problem.as_deref())
     }
 }
+
+/// Of a part, as it is read.
+type Content<'w> = Cow<'w, [u8]>;
 
 impl TlsWanted {
     /// Authorities, certificate, key, as far as they are wanted.
