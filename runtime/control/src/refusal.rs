@@ -148,7 +148,7 @@ impl From<WriteError> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
         match error {
-            StoreError::Away(_) | StoreError::Again => {
+            StoreError::Away(_) | StoreError::Silent | StoreError::Again => {
                 Refusal::Away(format!("the database can't be asked now: {error}"))
             }
             error => Refusal::internal(&error),

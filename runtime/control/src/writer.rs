@@ -110,10 +110,11 @@ impl Writer {
     ) -> Result<Written<P::Outcome>, WriteError> {
         let mut tries = 0;
         loop {
-            let turn = self.inner.turn.lock().await;
-            let attempt = self.attempt(origin, dry_run, plan).await;
-            drop(turn);
-            match attempt {
+            let attempt = self.inner.feed.database().written(async {
+                let _turn = self.inner.turn.lock().await;
+                self.attempt(origin, dry_run, plan).await
+            });
+            match attempt.await {
                 Err(WriteError::Again) if tries < MOST_TRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(rand::random_range(1..=10 << tries))).await;

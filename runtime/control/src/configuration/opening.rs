@@ -74,7 +74,7 @@ async fn shared(options: OpenOptions) -> Result<Beginning, OpenError> {
         database.cluster().await
     };
     let patience = if remembered.is_some() { MOMENT } else { WHILE };
-    match (tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(StoreError::silent())), remembered) {
+    match (tokio::time::timeout(patience, asked).await.unwrap_or(Err(StoreError::Silent)), remembered) {
         (Ok(cluster), remembered) => {
             let vault = Arc::new(Vault::new(&root(&database, &cluster, &options.keyring).await?));
             // Of another cluster, or of this one before its root was changed: nothing in it can be used.
@@ -84,7 +84,9 @@ async fn shared(options: OpenOptions) -> Result<Beginning, OpenError> {
             if !fits {
                 feed.load_anew();
             }
-            match tokio::time::timeout(WHILE, feed.catch_up()).await.unwrap_or_else(|_| Err(StoreError::silent())) {
+            // A first load takes as long as there is much; a silent database is noticed by itself.
+            let patience = if fits { WHILE } else { Duration::MAX };
+            match tokio::time::timeout(patience, feed.catch_up()).await.unwrap_or(Err(StoreError::Silent)) {
                 Err(error) if fits && error.is_away() => {
                     tracing::warn!("starting from the replica");
                     feed.note(Err(error));

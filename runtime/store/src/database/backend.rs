@@ -3,10 +3,10 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Postgres, Sqlite, Transaction};
 
@@ -14,7 +14,14 @@ use super::{DatabaseOptions, DatabaseUrl, StoreError};
 
 pub(super) enum Backend {
     Sqlite(SqliteFile),
-    Postgres(PgPool),
+    Postgres(Box<PostgresServer>),
+}
+
+pub(super) struct PostgresServer {
+    connect: PgConnectOptions,
+    options: PgPoolOptions,
+    pool: Mutex<PgPool>,
+    timeout: Duration,
 }
 
 pub(super) struct SqliteFile {
@@ -66,10 +73,7 @@ impl Backend {
         match url {
             DatabaseUrl::Sqlite(path) => Backend::Sqlite(SqliteFile::new(path, options, durability)),
             DatabaseUrl::Postgres { options: connect, .. } => {
-                let statement = format!("{}ms", options.timeout.as_millis());
-                let connect = (**connect).clone().options([("statement_timeout", statement.as_str())]);
-                let pool = PgPoolOptions::new().max_connections(options.connections).acquire_timeout(options.timeout);
-                Backend::Postgres(pool.test_before_acquire(false).connect_lazy_with(connect))
+                Backend::Postgres(Box::new(PostgresServer::new(connect, options)))
             }
         }
     }
@@ -78,8 +82,8 @@ impl Backend {
     pub(super) async fn read(&self) -> Result<Session, StoreError> {
         Ok(match self {
             Backend::Sqlite(file) => Session::Sqlite(file.readers.begin().await?),
-            Backend::Postgres(pool) => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            Backend::Postgres(server) => {
+                let (begin, pool) = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", server.pool());
                 Session::Postgres(once_more(|| pool.begin_with(begin)).await?)
             }
         })
@@ -88,7 +92,10 @@ impl Backend {
     pub(super) async fn write(&self) -> Result<Session, StoreError> {
         Ok(match self {
             Backend::Sqlite(file) => Session::Sqlite(file.writer.begin_with("BEGIN IMMEDIATE").await?),
-            Backend::Postgres(pool) => Session::Postgres(once_more(|| pool.begin()).await?),
+            Backend::Postgres(server) => {
+                let pool = server.pool();
+                Session::Postgres(once_more(|| pool.begin()).await?)
+            }
         })
     }
 
@@ -118,7 +125,30 @@ impl Backend {
                 file.readers.close().await;
                 file.writer.close().await;
             }
-            Backend::Postgres(pool) => pool.close().await,
+            Backend::Postgres(server) => server.pool().close().await,
+        }
+    }
+
+    /// What is asked for, or [`StoreError::Silent`] if a server says nothing for too long. Not for what takes as long
+    /// as there is much.
+    pub(super) async fn answered<T>(
+        &self,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match self {
+            // The disk has no such silence, and its locks have timeouts of their own.
+            Backend::Sqlite(_) => asked.await,
+            Backend::Postgres(server) => {
+                let outcome = tokio::time::timeout(server.timeout * STATEMENTS, asked).await;
+                outcome.unwrap_or(Err(StoreError::Silent)).inspect_err(|error| self.give_up_if_silent(error))
+            }
+        }
+    }
+
+    /// Over a cut network connections stay silent for as long as the kernel tries; the next ones are new.
+    pub(super) fn give_up_if_silent(&self, error: &StoreError) {
+        if let (Backend::Postgres(server), StoreError::Silent) = (self, error) {
+            *server.held() = server.options.clone().connect_lazy_with(server.connect.clone());
         }
     }
 
@@ -158,12 +188,43 @@ impl Session {
         Ok(())
     }
 
+    /// For what takes as long as there is much: no statement of this transaction is cut off by the server.
+    pub(super) async fn unhurried(&mut self) -> Result<(), StoreError> {
+        if let Session::Postgres(transaction) = self {
+            sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut **transaction).await?;
+        }
+        Ok(())
+    }
+
     /// Milliseconds since 1970 by the database's own clock, as an expression.
     pub(super) fn now(&self) -> &'static str {
         match self {
             Session::Sqlite(_) => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
             Session::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
         }
+    }
+}
+
+impl PostgresServer {
+    fn new(connect: &PgConnectOptions, options: &DatabaseOptions) -> PostgresServer {
+        let statement = format!("{}ms", options.timeout.as_millis());
+        // Who stops in the middle of a write holds the head, and all other writers with it.
+        let idle = format!("{}ms", LONGEST_PAUSE.as_millis());
+        let limits =
+            [("statement_timeout", statement.as_str()), ("idle_in_transaction_session_timeout", idle.as_str())];
+        let connect = connect.clone().options(limits);
+        let pool = PgPoolOptions::new().max_connections(options.connections).acquire_timeout(options.timeout);
+        let options_of_pool = pool.test_before_acquire(false);
+        let pool = Mutex::new(options_of_pool.clone().connect_lazy_with(connect.clone()));
+        PostgresServer { connect, options: options_of_pool, pool, timeout: options.timeout }
+    }
+
+    fn pool(&self) -> PgPool {
+        self.held().clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, PgPool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,7 +281,7 @@ impl SqliteFile {
         Ok(())
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Option<File>> {
+    fn held(&self) -> MutexGuard<'_, Option<File>> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -231,6 +292,12 @@ fn make_private(path: &Path) {
     let _ = OpenOptions::new().create(true).truncate(false).write(true).mode(PRIVATE).open(path);
 }
 
+/// No write takes longer, that of a million entities included.
+pub(super) const LONGEST_WRITE: Duration = Duration::from_secs(600);
+/// Between two statements of a write all of it is checked.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The timeout of so many statements is the patience with what is asked for.
+const STATEMENTS: u32 = 3;
 const PRIVATE: u32 = 0o600;
 const LOCK_POLL: Duration = Duration::from_millis(20);
 /// How long stale connections of a pool are tried one after the other.

@@ -49,9 +49,11 @@ impl Digest {
 impl Database {
     /// Of all rows, and the revision that they are of.
     pub async fn digest(&self) -> Result<(Revision, [u8; 32]), StoreError> {
-        let mut session = self.reading().await?;
-        let revision = session.head().await?.revision;
-        Ok((revision, session.digest().await?.to_bytes()))
+        self.reading_all(async |session| {
+            let revision = session.head().await?.revision;
+            Ok((revision, session.digest().await?.to_bytes()))
+        })
+        .await
     }
 }
 

@@ -7,6 +7,9 @@ pub enum StoreError {
     /// It can't be reached, or ended the conversation. Of a commit nobody knows whether it took place.
     #[error("the database can't be reached: {0}")]
     Away(String),
+    /// Nothing came back in time: the network may be cut without a word.
+    #[error("the database can't be reached: it does not answer")]
+    Silent,
     /// Another transaction was in the way: from the beginning once more.
     #[error("another transaction was in the way")]
     Again,
@@ -37,12 +40,7 @@ pub enum ConflictOf {
 impl StoreError {
     /// Trying again later may help; the question is not at fault.
     pub fn is_away(&self) -> bool {
-        matches!(self, StoreError::Away(_))
-    }
-
-    /// Nothing came back in time.
-    pub fn silent() -> StoreError {
-        StoreError::Away("it does not answer".to_owned())
+        matches!(self, StoreError::Away(_) | StoreError::Silent)
     }
 }
 

@@ -13,62 +13,67 @@ use super::{Database, StoreError};
 impl Database {
     /// What came after `known`.
     pub async fn since(&self, known: &Revision) -> Result<Since, StoreError> {
-        let since = self.following().await?.since(known).await?;
+        let since = self.following(async |session| session.since(known).await).await?;
         match since {
             // A copy that lags looks like another history. The original knows.
-            Since::Anew if self.inner.copy.is_some() => self.reading().await?.since(known).await,
+            Since::Anew if self.inner.copy.is_some() => self.reading(async |session| session.since(known).await).await,
             since => Ok(since),
         }
     }
 
     /// Revisions before `before` (or from the head on), newest first, with the images before.
     pub async fn steps(&self, before: Option<u64>, limit: u32) -> Result<Vec<Step>, StoreError> {
-        let mut session = self.reading().await?;
-        let head = session.head().await?;
-        let until = before.map_or(head.revision.number, |before| before.saturating_sub(1).min(head.revision.number));
-        let from = (until + 1).saturating_sub(u64::from(limit)).max(head.oldest + 1);
-        let mut steps = session.steps(from, until).await?;
-        steps.reverse();
-        Ok(steps)
+        self.reading(async |session| {
+            let head = session.head().await?;
+            let newest = head.revision.number;
+            let until = before.map_or(newest, |before| before.saturating_sub(1).min(newest));
+            let from = (until + 1).saturating_sub(u64::from(limit)).max(head.oldest + 1);
+            let mut steps = session.steps(from, until).await?;
+            steps.reverse();
+            Ok(steps)
+        })
+        .await
     }
 
     pub async fn step(&self, number: u64) -> Result<Option<Step>, StoreError> {
-        Ok(self.reading().await?.steps(number, number).await?.pop())
+        self.reading(async |session| Ok(session.steps(number, number).await?.pop())).await
     }
 
     /// The edits that lead from the head back to that revision; `None` if that is not known any more, or not yet.
     pub async fn images_at(&self, number: u64) -> Result<Option<Vec<Edit>>, StoreError> {
-        self.reading().await?.images_at(number).await
+        self.reading(async |session| session.images_at(number).await).await
     }
 
     /// Newest first, before that revision.
     pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        let mut session = self.reading().await?;
         let select = "SELECT revision, id, made_at, author, action, node, entities, entity_count FROM audit \
                       WHERE revision < $1 ORDER BY revision DESC LIMIT $2";
         let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
-        on!(&mut session, connection => {
-            let rows = sqlx::query(select).bind(before).bind(i64::from(limit)).fetch_all(&mut *connection).await?;
-            let mut entries = Vec::with_capacity(rows.len());
-            for row in rows {
-                let (number, count): (i64, i64) = (row.try_get(0)?, row.try_get(7)?);
-                let entities: String = row.try_get(6)?;
-                entries.push(AuditEntry {
-                    revision: Revision { number: number.cast_unsigned(), id: row.try_get(1)? },
-                    at: row.try_get(2)?,
-                    origin: Origin { author: row.try_get(3)?, action: row.try_get(4)?, node: row.try_get(5)? },
-                    entities: serde_json::from_str(&entities).unwrap_or_default(),
-                    count: count.cast_unsigned(),
-                });
-            }
-            Ok(entries)
-        })
+        let rows = async |session: &mut Session| {
+            on!(session, connection => {
+                let rows = sqlx::query(select).bind(before).bind(i64::from(limit)).fetch_all(&mut *connection).await?;
+                let mut entries = Vec::with_capacity(rows.len());
+                for row in rows {
+                    let (number, count): (i64, i64) = (row.try_get(0)?, row.try_get(7)?);
+                    let entities: String = row.try_get(6)?;
+                    entries.push(AuditEntry {
+                        revision: Revision { number: number.cast_unsigned(), id: row.try_get(1)? },
+                        at: row.try_get(2)?,
+                        origin: Origin { author: row.try_get(3)?, action: row.try_get(4)?, node: row.try_get(5)? },
+                        entities: serde_json::from_str(&entities).unwrap_or_default(),
+                        count: count.cast_unsigned(),
+                    });
+                }
+                Ok(entries)
+            })
+        };
+        self.reading(rows).await
     }
 
     /// Drops what is older than so many revisions. How many that were.
     pub async fn prune(&self, keep: u64) -> Result<u64, StoreError> {
         let writing = self.begin().await?;
-        writing.prune(keep).await
+        self.written(writing.prune(keep)).await
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use backend::{Backend, Session};
+use backend::{Backend, LONGEST_WRITE, Session};
 pub use error::{ConflictOf, StoreError};
 pub use replica::{Opened, Replica};
 pub use types::{
@@ -79,8 +79,19 @@ impl Database {
 
     /// The schema is there; does nothing once that is known.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        let ready = self.inner.ready.get_or_try_init(async || schema::migrate(&self.inner.backend).await);
-        ready.await.map(|_| ())
+        let backend = &self.inner.backend;
+        let prepare = async || {
+            let mut tries = 0;
+            loop {
+                match backend.answered(schema::migrate(backend)).await {
+                    // Whoever makes a file what it should be lets nobody wait for it.
+                    Err(StoreError::Again) if tries < MOST_TRIES => tries += 1,
+                    outcome => return outcome,
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        self.inner.ready.get_or_try_init(prepare).await.map(|_| ())
     }
 
     /// Makes the database this process's own to write: of a file there is one writer. Waits for a predecessor to
@@ -110,25 +121,63 @@ impl Database {
         if !self.is_writable() {
             return Err(StoreError::Away("the database file is still another process's to write".to_owned()));
         }
-        Writing::begin(self.inner.backend.write().await?).await
+        let backend = &self.inner.backend;
+        backend.answered(async { Writing::begin(backend.write().await?).await }).await
     }
 
-    /// One state of the database, to be read in several steps.
-    async fn reading(&self) -> Result<Session, StoreError> {
+    /// What is asked for between [`Database::begin`] and the end of a write, or [`StoreError::Silent`] where that takes
+    /// longer than a write may.
+    pub async fn written<T, E: From<StoreError>>(&self, write: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        match tokio::time::timeout(LONGEST_WRITE, write).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.inner.backend.give_up_if_silent(&StoreError::Silent);
+                Err(StoreError::Silent.into())
+            }
+        }
+    }
+
+    /// Asks one state of the database, in several steps perhaps.
+    async fn reading<T>(&self, ask: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.ready().await?;
-        self.inner.backend.read().await
+        asked(&self.inner.backend, ask).await
     }
 
     /// As [`Database::reading`], of the copy if there is one.
-    async fn following(&self) -> Result<Session, StoreError> {
-        match &self.inner.copy {
-            Some(copy) => {
-                self.ready().await?;
-                copy.read().await
-            }
-            None => self.reading().await,
-        }
+    async fn following<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.ready().await?;
+        asked(self.inner.copy.as_ref().unwrap_or(&self.inner.backend), ask).await
     }
+
+    /// As [`Database::reading`], for what takes as long as there is much.
+    async fn reading_all<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.ready().await?;
+        let backend = &self.inner.backend;
+        let mut session = backend
+            .answered(async {
+                let mut session = backend.read().await?;
+                session.unhurried().await?;
+                Ok(session)
+            })
+            .await?;
+        ask(&mut session).await.inspect_err(|error| backend.give_up_if_silent(error))
+    }
+}
+
+const MOST_TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
+
+async fn asked<T>(
+    backend: &Backend,
+    ask: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    backend.answered(async { ask(&mut backend.read().await?).await }).await
 }
 
 impl std::fmt::Debug for Database {

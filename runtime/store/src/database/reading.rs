@@ -1,5 +1,7 @@
 //! What is there now.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row as _};
 use tollgate_model::Kind;
@@ -39,63 +41,72 @@ pub(super) use entity;
 impl Database {
     /// What identifies the cluster.
     pub async fn cluster(&self) -> Result<Cluster, StoreError> {
-        self.reading().await?.cluster().await
+        self.reading(async |session| session.cluster().await).await
     }
 
     /// Stores the root sealed anew, if it is still sealed as in `before`.
     pub async fn set_root(&self, before: Option<&str>, sealed: &str) -> Result<bool, StoreError> {
         self.ready().await?;
-        let mut session = self.inner.backend.write().await?;
         let update = "UPDATE meta SET sealed_root = $1 WHERE COALESCE(sealed_root, '') = $2";
-        let before = before.unwrap_or_default();
-        let changed = on!(&mut session, connection => {
-            sqlx::query(update).bind(sealed).bind(before).execute(&mut *connection).await?.rows_affected()
-        });
-        session.commit().await?;
-        Ok(changed == 1)
+        let (before, backend) = (before.unwrap_or_default(), &self.inner.backend);
+        let set = async {
+            let mut session = backend.write().await?;
+            let changed = on!(&mut session, connection => {
+                sqlx::query(update).bind(sealed).bind(before).execute(&mut *connection).await?.rows_affected()
+            });
+            session.commit().await?;
+            Ok(changed == 1)
+        };
+        backend.answered(set).await
     }
 
     pub async fn head(&self) -> Result<Head, StoreError> {
-        self.reading().await?.head().await
+        self.reading(async |session| session.head().await).await
     }
 
     /// All rows at one revision, one after the other.
     pub async fn load(&self, each: &mut (dyn FnMut(Row) + Send)) -> Result<Revision, StoreError> {
-        let mut session = self.reading().await?;
-        let revision = session.head().await?.revision;
-        session.each_row(each).await?;
-        Ok(revision)
+        self.reading_all(async |session| {
+            let revision = session.head().await?.revision;
+            session.each_row(each).await?;
+            Ok(revision)
+        })
+        .await
     }
 
     pub async fn row(&self, kind: Kind, name: &str) -> Result<Option<Row>, StoreError> {
-        self.reading().await?.row(kind, name).await
+        self.reading(async |session| session.row(kind, name).await).await
     }
 
     pub async fn row_by_id(&self, kind: Kind, id: &str) -> Result<Option<Row>, StoreError> {
-        self.reading().await?.row_by_id(kind, id).await
+        self.reading(async |session| session.row_by_id(kind, id).await).await
     }
 
     pub async fn rows(&self, kind: Kind, filter: &Filter) -> Result<Vec<Row>, StoreError> {
-        self.reading().await?.rows(kind, filter).await
+        self.reading(async |session| session.rows(kind, filter).await).await
     }
 
     pub async fn count(&self, kind: Kind) -> Result<u64, StoreError> {
-        let mut session = self.reading().await?;
         let count = "SELECT COUNT(*) FROM entities WHERE kind = $1";
-        let count: i64 = on!(&mut session, connection => {
-            sqlx::query(count).bind(kind.word()).fetch_one(&mut *connection).await?.try_get(0)?
-        });
-        Ok(count.cast_unsigned())
+        self.reading(async |session| {
+            let count: i64 = on!(session, connection => {
+                sqlx::query(count).bind(kind.word()).fetch_one(&mut *connection).await?.try_get(0)?
+            });
+            Ok(count.cast_unsigned())
+        })
+        .await
     }
 
     /// The bytes behind a digest.
     pub async fn blob(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut session = self.following().await?;
         let select = "SELECT bytes FROM blobs WHERE digest = $1";
-        on!(&mut session, connection => {
-            let found = sqlx::query(select).bind(digest).fetch_optional(&mut *connection).await?;
-            found.map(|row| Ok(row.try_get(0)?)).transpose()
+        self.following(async |session| {
+            on!(session, connection => {
+                let found = sqlx::query(select).bind(digest).fetch_optional(&mut *connection).await?;
+                found.map(|row| Ok(row.try_get(0)?)).transpose()
+            })
         })
+        .await
     }
 }
 
@@ -125,7 +136,8 @@ impl Session {
         let select = format!("SELECT {COLUMNS} FROM entities");
         on!(self, connection => {
             let mut rows = sqlx::query(AssertSqlSafe(select)).fetch(&mut *connection);
-            while let Some(row) = rows.try_next().await? {
+            let mut next = async || tokio::time::timeout(SILENCE, rows.try_next()).await;
+            while let Some(row) = next().await.map_err(|_| StoreError::Silent)?? {
                 if let Some(row) = entity!(&row) {
                     each(row);
                 }
@@ -187,6 +199,9 @@ pub(super) fn joined_tags(tags: &[String]) -> String {
 pub(super) fn split_tags(stored: &str) -> Vec<String> {
     stored.split('\n').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
+
+/// Between two rows.
+const SILENCE: Duration = Duration::from_secs(30);
 
 fn tag_pattern(tag: &str) -> String {
     let literal = tag.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");

@@ -55,7 +55,11 @@ impl Replica {
         let options = DatabaseOptions { url: url.clone(), read_url: None, connections: READERS, timeout: TIMEOUT };
         let backend = Backend::new(&url, &options, Durability::Replica);
         let database = Database::of(backend, None);
-        database.ready().await?;
+        if let Err(error) = database.ready().await {
+            // Or it would take away the journals of what comes in its place.
+            database.inner.backend.close().await;
+            return Err(error);
+        }
         Ok(Replica { database })
     }
 
@@ -211,8 +215,9 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
     std::fs::rename(path, &aside)?;
     for journal in ["-wal", "-shm"] {
         let journal = folder.join(format!("{file}{journal}"));
-        if journal.exists() {
-            std::fs::remove_file(journal)?;
+        match std::fs::remove_file(journal) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
     Ok(aside)

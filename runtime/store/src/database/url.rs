@@ -23,6 +23,8 @@ pub enum InvalidUrl {
     Unknown,
     #[error("this is no Postgres URL: {0}")]
     Postgres(String),
+    #[error("`{0}` is no parameter of a Postgres URL; those for TLS are sslmode, sslrootcert, sslcert and sslkey")]
+    Parameter(String),
 }
 
 impl DatabaseUrl {
@@ -34,6 +36,10 @@ impl DatabaseUrl {
                 path => Ok(DatabaseUrl::Sqlite(path.into())),
             },
             "postgres" | "postgresql" => {
+                // Passed over otherwise: the connection would not be as safe as was meant.
+                if let Some(unknown) = parameters(rest).find(|name| !is_known(name)) {
+                    return Err(InvalidUrl::Parameter(unknown.to_owned()));
+                }
                 let options = PgConnectOptions::from_str(text).map_err(|error| InvalidUrl::Postgres(plain(&error)))?;
                 let options = options.application_name("tollgate");
                 let at = match options.get_socket() {
@@ -69,6 +75,38 @@ impl DatabaseUrl {
             DatabaseUrl::Postgres { shown, .. } => shown.clone(),
         }
     }
+}
+
+/// The names behind the question mark.
+fn parameters(url: &str) -> impl Iterator<Item = &str> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name))
+}
+
+fn is_known(parameter: &str) -> bool {
+    const KNOWN: &[&str] = &[
+        "sslmode",
+        "ssl-mode",
+        "sslrootcert",
+        "ssl-root-cert",
+        "ssl-ca",
+        "sslcert",
+        "ssl-cert",
+        "sslkey",
+        "ssl-key",
+        "statement-cache-capacity",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+    ];
+    KNOWN.contains(&parameter) || (parameter.starts_with("options[") && parameter.ends_with(']'))
 }
 
 /// What is wrong, without the URL: it may have a password.
@@ -107,6 +145,9 @@ mod tests {
             ("gateway.db", "not a store that this version knows"),
             ("sqlite:", "the path is missing"),
             ("postgres://user:s3cret@db:port/x", "no Postgres URL"),
+            ("postgres://user:s3cret@db/x?sslmode=require&sslrotcert=ca.pem", "`sslrotcert` is no parameter"),
+            ("postgres://user@db/x?pasword=s3cret", "`pasword` is no parameter"),
+            ("postgres://user:s3cret@db/x?sslmode=verify", "no Postgres URL"),
         ] {
             let error = DatabaseUrl::parse(url).expect_err(url).to_string();
             assert!(error.contains(told) && !error.contains("s3cret"), "{error}");

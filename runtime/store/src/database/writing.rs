@@ -42,6 +42,7 @@ impl Writing {
 
     /// All rows at the locked revision.
     pub async fn load(&mut self, each: &mut (dyn FnMut(Row) + Send)) -> Result<(), StoreError> {
+        self.session.unhurried().await?;
         self.session.each_row(each).await
     }
 
@@ -90,13 +91,14 @@ impl Writing {
         Ok(Step { revision, at, author, action, changes })
     }
 
-    /// Drops the log of all but so many revisions, and bytes that nothing names.
+    /// Drops the log of all but so many revisions. The audit stays, and so do modules that were stored.
     pub(super) async fn prune(mut self, keep: u64) -> Result<u64, StoreError> {
         let oldest = self.head.revision.number.saturating_sub(keep);
         if oldest <= self.head.oldest {
             return Ok(0);
         }
         let until = oldest.cast_signed();
+        self.session.unhurried().await?;
         on!(&mut self.session, connection => {
             sqlx::query("DELETE FROM changes WHERE revision <= $1").bind(until).execute(&mut *connection).await?;
             // The one that followers at `oldest` are found by stays.

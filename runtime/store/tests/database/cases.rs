@@ -287,6 +287,32 @@ async fn a_server_that_is_gone_is_away_and_comes_back() {
     assert_eq!(write(&database, &[put(Kind::Route, "b", "{}")]).await.expect("written").revision.number, 2);
 }
 
+/// As over a network that was cut: nothing comes back, and nothing says so.
+#[tokio::test]
+async fn connections_that_are_silent_are_given_up() {
+    let mut bench = Bench::postgres().await;
+    bench.options.timeout = std::time::Duration::from_millis(300);
+    bench.options.connections = 1;
+    let database = bench.open().await;
+    write(&database, &[put(Kind::Route, "a", "{}")]).await.expect("written");
+    let postgres = bench.postgres.as_ref().expect("it has one");
+    let servers = "SELECT pid FROM pg_stat_activity WHERE application_name = 'tollgate'";
+    let servers = postgres.sql("postgres", servers).await;
+    assert!(!servers.trim().is_empty());
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").arg(name).args(servers.split_whitespace()).status();
+        assert!(sent.expect("there is a kill").success());
+    };
+    signal("-STOP");
+    let silent = database.head().await;
+    let next = database.head().await;
+    let written = write(&database, &[put(Kind::Route, "b", "{}")]).await;
+    signal("-CONT");
+    assert!(matches!(silent, Err(StoreError::Silent)), "{silent:?}");
+    assert_eq!(next.expect("another connection").revision.number, 1);
+    assert_eq!(written.expect("written").revision.number, 2);
+}
+
 #[tokio::test]
 async fn a_file_is_one_process_s_to_write() {
     let bench = Bench::sqlite();
