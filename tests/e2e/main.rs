@@ -5,6 +5,7 @@ mod modules;
 
 mod abi;
 mod activation;
+mod certificates;
 mod chains;
 mod changes;
 mod cli;

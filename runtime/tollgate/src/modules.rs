@@ -10,6 +10,7 @@ use tollgate_model::decode::Place;
 use tollgate_model::entity::Plugin;
 use tollgate_model::{Problem, Problems};
 use tollgate_plugin_host::{Host, ModuleSource, SettingsProblem};
+use tollgate_proxy::ServerCertificate;
 use tollgate_store::database::Database;
 
 /// The bytes of the cluster's modules.
@@ -51,6 +52,11 @@ impl SettingsCheck for Settings {
             }
             Problems(found.into_iter().map(located).collect())
         })
+    }
+
+    fn certificate(&self, chain: &str, key: &str) -> Result<(), String> {
+        let read = ServerCertificate::from_pem(chain.as_bytes(), key.as_bytes());
+        read.map(drop).map_err(|error| error.to_string())
     }
 
     fn inspect(&self, bytes: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<StoredModule, String>> + Send + '_>> {

@@ -7,7 +7,7 @@ use tollgate_model::entity::Plugin;
 
 use crate::configuration::StoredModule;
 
-/// What modules say of the settings of plugins; the binary knows how to ask them.
+/// What only a gateway can say of what is to be stored; the binary knows how to ask it.
 pub trait SettingsCheck: Send + Sync + 'static {
     /// `plugins`: those that change, or whose module does. `modules`: all that the cluster has, as they would be. A
     /// problem's path is `plugins.limits.config.window`. What can't be checked here, as neither the cluster nor this
@@ -17,6 +17,9 @@ pub trait SettingsCheck: Send + Sync + 'static {
         plugins: &'a [Arc<Plugin>],
         modules: &'a BTreeMap<String, StoredModule>,
     ) -> Pin<Box<dyn Future<Output = Problems> + Send + 'a>>;
+
+    /// What is wrong with a chain and its key, both in PEM, for showing them to clients. Never tells what is in them.
+    fn certificate(&self, chain: &str, key: &str) -> Result<(), String>;
 
     /// Compiles a module and lets it describe itself, aside. What is wrong with it stands behind "the module".
     fn inspect(&self, bytes: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<StoredModule, String>> + Send + '_>>;
@@ -32,6 +35,10 @@ impl SettingsCheck for SettingsUnchecked {
         _: &'a BTreeMap<String, StoredModule>,
     ) -> Pin<Box<dyn Future<Output = Problems> + Send + 'a>> {
         Box::pin(std::future::ready(Problems::default()))
+    }
+
+    fn certificate(&self, _: &str, _: &str) -> Result<(), String> {
+        Ok(())
     }
 
     fn inspect(&self, _: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<StoredModule, String>> + Send + '_>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tollgate_model::decode::Place;
-use tollgate_model::entity::Plugin;
+use tollgate_model::entity::{CertificateSource, Plugin};
 use tollgate_model::problem::Problem;
 use tollgate_model::set::EntityEdit;
 use tollgate_model::{ConfigSet, Kind};
@@ -181,6 +181,17 @@ impl Planned {
             plugins.extend(set.plugins.values().filter(|plugin| modules.contains(plugin.module.as_str())).cloned());
         }
         plugins
+    }
+
+    /// The certificates of `set` that change and are not in files.
+    pub(super) fn certificates<'s>(&self, set: &'s ConfigSet) -> impl Iterator<Item = (&'s str, &'s str, &'s str)> {
+        let changed = self.of(Kind::Certificate).filter_map(|name| set.certificates.get(name));
+        changed.filter_map(|certificate| match &certificate.source {
+            CertificateSource::Files { .. } => None,
+            CertificateSource::Texts { certificate: chain, key } => {
+                Some((certificate.name.as_str(), chain.as_str(), key.expose()))
+            }
+        })
     }
 
     fn of(&self, kind: Kind) -> impl Iterator<Item = &str> {

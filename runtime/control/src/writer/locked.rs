@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tollgate_model::Problem;
+use tollgate_model::decode::Place;
 use tollgate_store::database::{Edit, Origin, Since, Writing};
 
 use super::draft::{Draft, Planned};
@@ -64,7 +66,13 @@ impl Writer {
         let set = aside(move || before.edit(&entities)).await?;
         let modules = planned.modules(&known.modules);
         let plugins = planned.plugins(&set, known);
-        self.inner.settings.check(&plugins, &modules).await.into_result(())?;
+        let mut problems = self.inner.settings.check(&plugins, &modules).await;
+        for (name, chain, key) in planned.certificates(&set) {
+            if let Err(problem) = self.inner.settings.certificate(chain, key) {
+                problems.0.push(Problem::new(&Place::Root.key("certificates").key(name), problem));
+            }
+        }
+        problems.into_result(())?;
         planned.sealed(self.inner.feed.vault())
     }
 }
