@@ -17,10 +17,14 @@ async fn schemathesis_finds_nothing() {
     admin.puts("/routes/orders", json!({ "service": "orders", "paths": ["/orders"] })).await;
     admin.puts("/consumers/demo", json!({})).await;
     let program: PathBuf = modules::peer("schemathesis/bin/schemathesis");
+    let program = program.to_string_lossy();
+    let hooks = format!("SCHEMATHESIS_HOOKS={HOOKS}");
     let token = format!("Authorization: Bearer {}", admin.token);
     let document = format!("http://{}/openapi.json", admin.address);
     let seconds = "240";
     let arguments = [
+        &hooks,
+        &*program,
         "run",
         &document,
         "--header",
@@ -36,7 +40,7 @@ async fn schemathesis_finds_nothing() {
         "--suppress-health-check",
         "all",
     ];
-    let ran = run(&program.to_string_lossy(), &arguments).await;
+    let ran = run("env", &arguments).await;
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let told = ran.stdout.lines().rev().find(|line| line.contains("generated")).unwrap_or("no failure").to_owned();
     proof!(4, 5, "Schemathesis against the OpenAPI document", "{}", told.trim());
@@ -62,5 +66,6 @@ async fn nothing_is_answered_without_a_token() {
     proof!(4, 5, "answers without a token", "{asked} of {asked} operations 401");
 }
 
+const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/schemathesis_hooks.py");
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\
                       unsupported_method,use_after_free,ignored_auth";

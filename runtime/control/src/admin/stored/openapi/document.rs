@@ -73,6 +73,11 @@ fn operation(endpoint: &Endpoint) -> Operation {
     for (status, schema) in &endpoint.answers {
         operation = operation.response(status.to_string(), answer(endpoint, *status, *schema));
     }
+    let made = endpoint.answers.iter().find(|(status, _)| *status == 201);
+    if let Some((_, schema)) = made.filter(|_| !endpoint.answers.iter().any(|(status, _)| *status == 200)) {
+        // Of a dry run.
+        operation = operation.response("200", answer(endpoint, 200, *schema));
+    }
     for (status, description) in refusals(endpoint) {
         operation = operation.response(status.to_string(), refused(description));
     }
